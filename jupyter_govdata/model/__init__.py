@@ -1,0 +1,1 @@
+"""The words of the house as frozen values: layer 0, standard library only."""
