@@ -1,0 +1,229 @@
+"""Settings of the gateway and of clients, read once by whoever starts; nothing is read at import.
+
+Runs everywhere; trusts the file and the environment it is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_govdata.errors import ConfigError
+
+LAKE_FORMAT = 1
+"""Version of the lake folder's layout that this package writes and reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one gateway and one principal may use.
+
+    Args:
+        streams_per_principal: Scans that one principal may stream at a time.
+        memory: Memory of the reading engine over all scans, e.g. ``1GB``.
+        scan_seconds: A scan that takes longer is refused.
+        message_bytes: Largest JSON message accepted.
+        load_batch_bytes: Largest record batch accepted when loading.
+        threads: Threads of the reading engine; 0 takes all processors.
+    """
+
+    streams_per_principal: int = 8
+    memory: str = "1GB"
+    scan_seconds: int = 3600
+    message_bytes: int = 4_000_000
+    load_batch_bytes: int = 256_000_000
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """Certificate chain and key (PEM files) that the gateway serves with."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class OidcConfig:
+    """JSON Web Tokens of an OpenID Connect provider.
+
+    Args:
+        issuer: Expected `iss`.
+        audience: Expected `aud`.
+        jwks: URL or path of the JSON Web Key Set.
+        principal_claim: Claim that holds the principal id.
+        groups_claim: Claim that holds group names, added to those of `principals.yaml`; empty
+            takes no groups from tokens.
+        algorithms: Accepted signature algorithms; only asymmetric ones are allowed.
+    """
+
+    issuer: str
+    audience: str
+    jwks: str
+    principal_claim: str = "sub"
+    groups_claim: str = ""
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+
+
+@dataclass(frozen=True, slots=True)
+class HubConfig:
+    """Tokens of a JupyterHub, checked against its API (``https://hub/hub/api``)."""
+
+    api: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Everything `jupyter govdata serve` needs.
+
+    Args:
+        lake: Lake folder: keys, run files, and by default store, catalog and warehouse.
+        listen: Flight address, ``grpc://host:port`` or ``grpc+tls://host:port``; port 0 picks one.
+        store: SQLAlchemy URL of the governance store; empty means ``store.db`` in the lake.
+        catalog: PyIceberg catalog properties; empty means SQLite and files in the lake.
+        health: ``host:port`` of the health and metrics server; empty serves none.
+        embedded: Accept tokens minted with the lake's own key (same OS user, advisory).
+        tls, oidc, hub, limits: See there.
+    """
+
+    lake: Path
+    listen: str = "grpc://127.0.0.1:0"
+    store: str = ""
+    catalog: Mapping[str, str] = field(default_factory=dict)
+    health: str = ""
+    embedded: bool = True
+    tls: TlsConfig | None = None
+    oidc: OidcConfig | None = None
+    hub: HubConfig | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        host = self.listen.removeprefix("grpc+tls://").removeprefix("grpc://").rsplit(":", 1)[0]
+        if self.tls is None and host not in ("127.0.0.1", "localhost", "[::1]"):
+            # SECURITY: bearer tokens and governed rows never cross a network in clear.
+            raise ConfigError(
+                f"`listen` `{self.listen}` leaves this machine without TLS",
+                hint="set [tls] certificate and key, or listen on 127.0.0.1",
+            )
+        if not (self.embedded or self.oidc or self.hub):
+            raise ConfigError(
+                "no way to sign in is configured", hint="set [oidc], [hub] or `embedded = true`"
+            )
+
+
+_SECTIONS: dict[str, Any] = {
+    "tls": TlsConfig,
+    "oidc": OidcConfig,
+    "hub": HubConfig,
+    "limits": Limits,
+}
+
+
+def _section(kind: Any, name: str, data: Any) -> Any:
+    if not isinstance(data, dict):
+        raise ConfigError(f"`{name}` must be a section")
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    for key in data:
+        if key not in known:
+            raise ConfigError(
+                f"unknown setting `{name}.{key}`", hint=f"known: {', '.join(sorted(known))}"
+            )
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as exc:
+        missing = [
+            n
+            for n, f in known.items()
+            if n not in values
+            and f.default is dataclasses.MISSING
+            and f.default_factory is dataclasses.MISSING
+        ]
+        raise ConfigError(f"`{name}` needs {', '.join(f'`{m}`' for m in missing)}") from exc
+
+
+def read_gateway_config(file: Path) -> GatewayConfig:
+    """Read a gateway's TOML file; ``${NAME}`` in `store` and `catalog` takes an environment
+    variable, so that no password stands in the file.
+
+    Raises:
+        ConfigError: The file is missing, not TOML, or has an unknown or missing setting.
+    """
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"cannot read `{file}`") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"`{file}` is not TOML: {exc}") from exc
+    for name, kind in _SECTIONS.items():
+        if name in data:
+            data[name] = _section(kind, name, data[name])
+    if "lake" in data:
+        data["lake"] = (file.parent / str(data["lake"])).resolve()
+    if "store" in data:
+        data["store"] = expand(str(data["store"]))
+    if "catalog" in data:
+        data["catalog"] = {k: expand(str(v)) for k, v in dict(data["catalog"]).items()}
+    config: GatewayConfig = _section(GatewayConfig, "gateway", data)
+    return config
+
+
+def expand(text: str) -> str:
+    """Replace ``${NAME}`` by the environment variable of that name.
+
+    Raises:
+        ConfigError: The variable is not set.
+    """
+    parts = text.split("${")
+    out = [parts[0]]
+    for part in parts[1:]:
+        name, closed, rest = part.partition("}")
+        if not closed or name not in os.environ:
+            raise ConfigError(f"the environment variable `{name}` is not set")
+        out += [os.environ[name], rest]
+    return "".join(out)
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """``govdata.toml`` of a lake folder."""
+
+    format: int
+    lake_id: str
+    catalog: Mapping[str, str] = field(default_factory=dict)
+    store: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What `connect()` takes from the environment when it is not told.
+
+    Args:
+        target: ``GOVDATA_GATEWAY`` (an address) or ``GOVDATA_LAKE`` (a folder), or empty.
+        user: ``GOVDATA_USER``: principal of an embedded session.
+        purpose: ``GOVDATA_PURPOSE``.
+        token_file: ``GOVDATA_TOKEN_FILE``: file with a bearer token, read at each renewal.
+        tls_roots: ``GOVDATA_TLS_ROOTS``: PEM file of trusted certificate authorities.
+    """
+
+    target: str = ""
+    user: str = ""
+    purpose: str = ""
+    token_file: str = ""
+    tls_roots: str = ""
+
+
+def read_client_settings(environ: Mapping[str, str]) -> ClientSettings:
+    """Read client settings from an environment mapping."""
+    return ClientSettings(
+        target=environ.get("GOVDATA_GATEWAY") or environ.get("GOVDATA_LAKE", ""),
+        user=environ.get("GOVDATA_USER", ""),
+        purpose=environ.get("GOVDATA_PURPOSE", ""),
+        token_file=environ.get("GOVDATA_TOKEN_FILE", ""),
+        tls_roots=environ.get("GOVDATA_TLS_ROOTS", ""),
+    )
