@@ -1,0 +1,1 @@
+"""The Flight client: what every surface calls. Runs in the kernel, trusts its gateway."""

@@ -1,0 +1,203 @@
+"""Calls to the gateway: tokens, errors, reconnecting. Runs in the kernel.
+
+Tokens live in private attributes and in call headers only; no error or `repr` here shows one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
+from pyarrow import flight
+
+from jupyter_govdata.errors import (
+    AuthenticationError,
+    GatewayError,
+    GatewayUnreachableError,
+    GovDataError,
+    LimitError,
+    ProtocolError,
+    from_wire,
+)
+from jupyter_govdata.model.scan import ScanRequest
+from jupyter_govdata.model.wire import canonical_json, request_to_wire
+
+T = TypeVar("T")
+
+_CHANNEL: list[tuple[str, Any]] = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+]
+
+
+class Endpoint(Protocol):
+    """Where a gateway is and how to sign in to it."""
+
+    def location(self) -> str:
+        """Return the Flight address, starting the gateway if that is this endpoint's job."""
+
+    def token(self, *, renew: bool) -> str:
+        """Return a bearer token; with `renew`, a new one."""
+
+    @property
+    def tls_roots(self) -> bytes | None:
+        """Trusted certificate authorities (PEM), or None for the system's."""
+
+
+def raised(exc: pa.ArrowException) -> GovDataError:
+    """Return our error for one of Flight's."""
+    info = getattr(exc, "extra_info", None)
+    if info:
+        try:
+            return from_wire(json.loads(info))
+        except (ValueError, TypeError):
+            return GatewayError("the gateway sent an error that does not parse")
+    if isinstance(exc, flight.FlightUnavailableError):
+        return GatewayUnreachableError(
+            "the gateway does not answer", hint="check that it runs, then run the cell again"
+        )
+    if isinstance(exc, flight.FlightTimedOutError):
+        return LimitError("the gateway took too long", hint="ask for less, or try again")
+    if isinstance(exc, flight.FlightUnauthenticatedError):
+        return AuthenticationError("the gateway refuses the token")
+    if isinstance(exc, flight.FlightCancelledError):
+        return GatewayError("the call was stopped")
+    return GatewayError("the gateway broke off the call", hint="run it again")
+
+
+class Connection:
+    """A connection to one gateway, shared by all calls of a session; thread-safe."""
+
+    def __init__(self, endpoint: Endpoint, *, timeout: float = 600.0) -> None:
+        self._endpoint = endpoint
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._client: flight.FlightClient | None = None
+
+    def __repr__(self) -> str:
+        return "Connection(...)"
+
+    def _connected(self) -> flight.FlightClient:
+        with self._lock:
+            if self._client is None:
+                location = self._endpoint.location()
+                roots = self._endpoint.tls_roots
+                options: dict[str, Any] = {"generic_options": _CHANNEL}
+                if roots is not None:
+                    options["tls_root_certs"] = roots
+                self._client = flight.FlightClient(location, **options)
+            return self._client
+
+    def _forget(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+
+    def _options(self, *, renew: bool = False, timeout: float | None = None) -> Any:
+        token = self._endpoint.token(renew=renew)
+        return flight.FlightCallOptions(
+            timeout=timeout, headers=[(b"authorization", b"Bearer " + token.encode())]
+        )
+
+    def _call(self, call: Callable[[flight.FlightClient, Any], T]) -> T:
+        """Call once; after a lost gateway or an expired token, once more."""
+        try:
+            return call(self._connected(), self._options(timeout=self._timeout))
+        except pa.ArrowException as exc:
+            error = raised(exc)
+            if not isinstance(error, GatewayUnreachableError | AuthenticationError):
+                raise error from None
+            renew = isinstance(error, AuthenticationError)
+        if not renew:
+            self._forget()
+        try:
+            return call(self._connected(), self._options(renew=renew, timeout=self._timeout))
+        except pa.ArrowException as exc:
+            raise raised(exc) from None
+
+    def act(self, action: str, data: Mapping[str, Any] | None = None) -> Any:
+        """Call an action of the protocol and return its JSON answer.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+        body = canonical_json(dict(data or {}))
+        result = self._call(
+            lambda client, options: list(client.do_action(flight.Action(action, body), options))
+        )
+        if len(result) != 1:
+            raise ProtocolError("the gateway's answer is incomplete")
+        return json.loads(result[0].body.to_pybytes())
+
+    def plan(self, request: ScanRequest) -> tuple[pa.Schema, tuple[flight.Ticket, ...]]:
+        """Ask for a scan: its schema and the tickets of its parts.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+        descriptor = flight.FlightDescriptor.for_command(request_to_wire(request))
+        info = self._call(lambda client, options: client.get_flight_info(descriptor, options))
+        return info.schema, tuple(endpoint.ticket for endpoint in info.endpoints)
+
+    def get(self, ticket: flight.Ticket) -> flight.FlightStreamReader:
+        """Open the stream of one part. A ticket is good once, so this is never repeated.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+        try:
+            return self._connected().do_get(ticket, self._options())
+        except pa.ArrowException as exc:
+            raise raised(exc) from None
+
+    def put(
+        self,
+        command: Mapping[str, Any],
+        schema: pa.Schema,
+        batches: Iterator[pa.RecordBatch],
+        counts: Callable[[], Mapping[str, str]],
+    ) -> Any:
+        """Send batches to be loaded; return the gateway's JSON answer.
+
+        Args:
+            command: The load request.
+            schema: Of all batches.
+            batches: The rows.
+            counts: Asked after the last batch for what is known only then.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+        # A load is not repeated, so find a lost gateway or an old token before it begins.
+        self.act("epoch")
+        descriptor = flight.FlightDescriptor.for_command(canonical_json(dict(command)))
+        try:
+            writer, answers = self._connected().do_put(descriptor, schema, self._options())
+            with writer:
+                try:
+                    for batch in batches:
+                        writer.write_batch(batch)
+                    closing = pa.py_buffer(canonical_json(dict(counts())))
+                    writer.write_with_metadata(_no_rows(schema), closing)
+                    writer.done_writing()
+                    answer = answers.read()
+                except pa.ArrowException:
+                    # The gateway's own reason comes with the end of the call, not with the write.
+                    answer = None
+        except pa.ArrowException as exc:
+            raise raised(exc) from None
+        if answer is None:
+            raise GatewayError("the gateway broke off the load", hint="run it again")
+        return json.loads(answer.to_pybytes())
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._forget()
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)

@@ -1,0 +1,129 @@
+"""Reads one governed scan: all parts in parallel, the receipt last. Runs in the kernel."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import flight
+
+from jupyter_govdata.client.connection import Connection, raised
+from jupyter_govdata.errors import GovDataError, ProtocolError
+from jupyter_govdata.model.scan import ScanRequest
+from jupyter_govdata.model.stamp import Receipt
+from jupyter_govdata.model.wire import receipt_from_wire
+
+QUEUED_BATCHES = 4
+_END = object()
+
+
+class FlightScan:
+    """A planned scan whose batches have not been read yet.
+
+    `receipts` is complete once the reader is exhausted; a scan that was stopped early has the
+    receipts of the parts that were read to their end.
+    """
+
+    def __init__(self, connection: Connection, request: ScanRequest) -> None:
+        self._connection = connection
+        self.schema, self._tickets = connection.plan(request)
+        self.receipts: list[Receipt] = []
+        self.rows = 0
+        self.bytes = 0
+        self._streams: list[flight.FlightStreamReader] = []
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+
+    def reader(self) -> pa.RecordBatchReader:
+        """Return the batches as one stream; call it once."""
+        batches = self._one() if len(self._tickets) == 1 else self._parallel()
+        return pa.RecordBatchReader.from_batches(self.schema, batches)
+
+    def cancel(self) -> None:
+        """Stop reading and tell the gateway; harmless afterwards."""
+        self._stopped.set()
+        with self._lock:
+            for stream in self._streams:
+                stream.cancel()
+
+    def _part(self, ticket: flight.Ticket) -> Iterator[pa.RecordBatch]:
+        stream = self._connection.get(ticket)
+        with self._lock:
+            self._streams.append(stream)
+        complete = False
+        try:
+            while not self._stopped.is_set():
+                try:
+                    chunk = stream.read_chunk()
+                except StopIteration:
+                    if not complete:
+                        raise ProtocolError("a scan ended without its receipt") from None
+                    return
+                except pa.ArrowException as exc:
+                    if self._stopped.is_set():
+                        return
+                    raise raised(exc) from None
+                if chunk.app_metadata is not None:
+                    self._keep(json.loads(chunk.app_metadata.to_pybytes()))
+                    complete = True
+                if chunk.data is not None and chunk.data.num_rows:
+                    self.rows += chunk.data.num_rows
+                    self.bytes += chunk.data.nbytes
+                    yield chunk.data
+        finally:
+            if not complete:
+                stream.cancel()
+
+    def _keep(self, data: Any) -> None:
+        receipt = receipt_from_wire(data)
+        with self._lock:
+            if receipt not in self.receipts:
+                self.receipts.append(receipt)
+
+    def _one(self) -> Iterator[pa.RecordBatch]:
+        yield from self._part(self._tickets[0])
+
+    def _parallel(self) -> Iterator[pa.RecordBatch]:
+        batches: queue.Queue[Any] = queue.Queue(QUEUED_BATCHES * len(self._tickets))
+
+        def put(item: Any) -> None:
+            while not self._stopped.is_set():
+                try:
+                    batches.put(item, timeout=0.1)
+                except queue.Full:
+                    continue
+                return
+
+        def pump(ticket: flight.Ticket) -> None:
+            try:
+                for batch in self._part(ticket):
+                    put(batch)
+            except GovDataError as error:
+                put(error)
+            finally:
+                put(_END)
+
+        threads = [
+            threading.Thread(target=pump, args=(ticket,), daemon=True) for ticket in self._tickets
+        ]
+        for thread in threads:
+            thread.start()
+        open_parts = len(threads)
+        try:
+            while open_parts and not self._stopped.is_set():
+                try:
+                    item = batches.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                if item is _END:
+                    open_parts -= 1
+                elif isinstance(item, GovDataError):
+                    raise item
+                else:
+                    yield item
+        finally:
+            self.cancel()

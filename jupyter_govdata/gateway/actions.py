@@ -1,0 +1,170 @@
+"""The catalog and governance calls of the protocol: name -> function. Runs in the gateway.
+
+Each takes the gateway, the authenticated principal and a JSON object, and returns plain data.
+Messages are checked field by field; permission is asked in `access`, `cards` and `loading`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jupyter_govdata import __version__
+from jupyter_govdata.errors import CatalogError, NotVisibleError, ProtocolError
+from jupyter_govdata.gateway.composer import Gateway
+from jupyter_govdata.model.asset import Snapshot
+from jupyter_govdata.model.view import AssetSummary, AssetView
+from jupyter_govdata.model.wire import at_from_wire
+
+Data = Mapping[str, Any]
+
+
+def _text(data: Data, key: str, limit: int = 10_000) -> str:
+    value = data.get(key)
+    if not isinstance(value, str) or len(value) > limit:
+        raise ProtocolError(f"`{key}` must be a text of at most {limit} characters")
+    return value
+
+
+def _optional(data: Data, key: str) -> str | None:
+    return None if data.get(key) is None else _text(data, key)
+
+
+def _files(data: Data) -> dict[str, str]:
+    files = data.get("files")
+    if not isinstance(files, dict) or not all(
+        isinstance(k, str) and isinstance(v, str) for k, v in files.items()
+    ):
+        raise ProtocolError("`files` maps relative paths to texts")
+    return files
+
+
+def whoami(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Say who the caller is and what the gateway is."""
+    state = gateway.access.state()
+    found = gateway.access.principal(state, principal)
+    return {
+        "principal": found.id,
+        "name": found.name,
+        "groups": found.groups,
+        "attributes": found.attributes,
+        "purpose": found.purpose,
+        "purposes": sorted(state.governance.purposes),
+        "epoch": state.epoch,
+        "version": __version__,
+        "host": socket.gethostname(),
+        "uid": os.getuid(),
+        "public_key": gateway.signer.public_key_pem(),
+    }
+
+
+def epoch(gateway: Gateway, principal: str, data: Data) -> dict[str, int]:
+    """Return the current epoch."""
+    return {"epoch": gateway.ledger.epoch()}
+
+
+def ls(gateway: Gateway, principal: str, data: Data) -> tuple[AssetSummary, ...]:
+    """List visible assets, optionally of one `namespace`."""
+    return gateway.cards.ls(principal, _optional(data, "namespace"), _optional(data, "purpose"))
+
+
+def search(gateway: Gateway, principal: str, data: Data) -> tuple[AssetSummary, ...]:
+    """List visible assets that match all words of `text`."""
+    return gateway.cards.search(principal, _text(data, "text"), _optional(data, "purpose"))
+
+
+def view(gateway: Gateway, principal: str, data: Data) -> AssetView:
+    """Describe `asset` as the caller sees it, now or `at` a version."""
+    return gateway.cards.view(
+        principal, _text(data, "asset"), at_from_wire(data.get("at")), _optional(data, "purpose")
+    )
+
+
+def versions(gateway: Gateway, principal: str, data: Data) -> tuple[Snapshot, ...]:
+    """List the snapshots of `asset`, newest first."""
+    return gateway.cards.versions(principal, _text(data, "asset"), _optional(data, "purpose"))
+
+
+def explain_as(gateway: Gateway, principal: str, data: Data) -> AssetView:
+    """Describe `asset` as principal `as` sees it under `purpose`: for those who manage it."""
+    asset = _text(data, "asset")
+    if asset not in gateway.access.state().assets:
+        raise NotVisibleError.for_asset(asset[:200])
+    gateway.access.require(principal, "manage", asset, None)
+    return gateway.cards.view(_text(data, "as"), asset, None, _optional(data, "purpose"))
+
+
+def apply(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Check governance `files` and, without `dry_run`, make them the new epoch."""
+    applied = gateway.loading.apply(
+        principal, _files(data), dry_run=bool(data.get("dry_run", False))
+    )
+    return {
+        "problems": [p.to_wire() for p in applied.problems],
+        "epoch": applied.epoch,
+        "changes": applied.changes,
+    }
+
+
+def governance(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Return the governance files in force: for those who manage the lake."""
+    gateway.access.require(principal, "manage", "*", None)
+    state = gateway.ledger.state()
+    return {"epoch": state.epoch, "files": state.files}
+
+
+def tag(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Name the snapshot `snapshot_id` of `asset` `tag`."""
+    try:
+        snapshot_id = int(_text(data, "snapshot_id"))
+    except ValueError as exc:
+        raise ProtocolError("`snapshot_id` is a whole number as text") from exc
+    gateway.loading.tag(principal, _text(data, "asset"), _text(data, "tag", 200), snapshot_id)
+    return {}
+
+
+def rename_column(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Rename column `old` of `asset` to `new`."""
+    asset, old, new = (_text(data, k, 1_000) for k in ("asset", "old", "new"))
+    gateway.loading.rename_column(principal, asset, old, new)
+    return {}
+
+
+def consent(gateway: Gateway, principal: str, data: Data) -> dict[str, int]:
+    """Record that `subject` of `domain` has `status` given or withdrawn for `purpose`."""
+    fields = [_text(data, k, 1_000) for k in ("domain", "subject", "purpose", "status", "source")]
+    return {"epoch": gateway.loading.consent(principal, *fields)}
+
+
+def audit(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Return the newest `limit` audit records and the state of the chain: for lake managers."""
+    limit = data.get("limit", 100)
+    if not isinstance(limit, int) or not 1 <= limit <= 100_000:
+        raise CatalogError("`limit` is between 1 and 100000")
+    gateway.access.require(principal, "manage", "*", None)
+    return {
+        "records": gateway.ledger.records(limit=limit),
+        "chain": gateway.ledger.verify(),
+    }
+
+
+ACTIONS: dict[str, Callable[[Gateway, str, Data], Any]] = {
+    act.__name__: act
+    for act in (
+        apply,
+        audit,
+        consent,
+        epoch,
+        explain_as,
+        governance,
+        ls,
+        rename_column,
+        search,
+        tag,
+        versions,
+        view,
+        whoami,
+    )
+}

@@ -1,0 +1,128 @@
+"""Puts the gateway together: one lake, its policy state, its readers, its ledger and its keys.
+
+Runs in the gateway; the only place that knows every room behind the wall.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from jupyter_govdata.config import GatewayConfig
+from jupyter_govdata.errors import PolicyFileError
+from jupyter_govdata.gateway.access import Access
+from jupyter_govdata.gateway.cards import Cards
+from jupyter_govdata.gateway.health import HealthServer, Metrics
+from jupyter_govdata.gateway.identity import Identity
+from jupyter_govdata.gateway.lake import (
+    LakeLock,
+    init_lake,
+    open_catalog,
+    open_ledger,
+    read_governance_files,
+    read_lake_file,
+)
+from jupyter_govdata.gateway.loading import Loading
+from jupyter_govdata.gateway.registers import Registers
+from jupyter_govdata.gateway.scans import Scans
+from jupyter_govdata.gateway.signing import Keys, Signer, Tickets
+from jupyter_govdata.gateway.state import PolicyStates
+
+
+class Gateway:
+    """A running gateway without its wire: open it, ask it, close it."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        """Open a lake.
+
+        Raises:
+            ConfigError: Not a lake.
+            LakeLockedError: Another gateway serves it.
+            LakeVersionError: A newer version made it.
+        """
+        self.config = config
+        self.lake = read_lake_file(config.lake)
+        self._lock = LakeLock(config.lake)
+        self._lock.acquire()
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open(self) -> None:
+        config = self.config
+        keys = Keys.open(config.lake / "keys")
+        threads = config.limits.threads or os.cpu_count() or 1
+        self.metrics = Metrics()
+        self.catalog = open_catalog(config, self.lake)
+        self.ledger = open_ledger(config, self.lake)
+        self.signer = Signer(keys.signing)
+        self.tickets = Tickets(keys.ticket)
+        self.identity = Identity(config, self.lake.lake_id, keys.embedded)
+        self.access = Access(PolicyStates(self.ledger), self.ledger, self.metrics)
+        self.cards = Cards(self.access, self.catalog)
+        self.registers = Registers(self.catalog, self.ledger, config.limits.memory)
+        self.loading = Loading(self.access, self.catalog, self.ledger, self.registers)
+        self.scans = Scans(
+            access=self.access,
+            catalog=self.catalog,
+            ledger=self.ledger,
+            signer=self.signer,
+            pseudonym_key=keys.pseudonym,
+            limits=config.limits,
+            metrics=self.metrics,
+            threads=threads,
+        )
+        self.health = (
+            HealthServer(config.health, self.metrics, self.check) if config.health else None
+        )
+        self.registers.catch_up()
+
+    def check(self) -> dict[str, Any]:
+        """Return what `/healthz` says.
+
+        Raises:
+            GovDataError: Something that every answer needs does not work.
+        """
+        return {"epoch": self.access.state().epoch, "assets": len(self.catalog.names())}
+
+    def close(self) -> None:
+        """Stop serving health, close the store and free the lake."""
+        if self.health is not None:
+            self.health.close()
+        self.ledger.close()
+        self._lock.release()
+
+
+def initialise(folder: Path, steward: str, governance: Path | None = None) -> None:
+    """Make an empty lake and apply its governance folder as the first epoch.
+
+    Args:
+        folder: Where.
+        steward: Id of the first principal.
+        governance: Folder to copy instead of the commented template.
+
+    Raises:
+        ConfigError: A lake already, or an unusable principal id.
+        PolicyFileError: The given governance folder has a problem; no lake is left behind.
+        StorageError: The folder cannot be written.
+    """
+    if governance is not None:
+        for name, text in read_governance_files(governance).items():
+            target = folder / "governance" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+    init_lake(folder, steward, template=governance is None)
+    gateway = Gateway(GatewayConfig(lake=folder))
+    try:
+        files = read_governance_files(folder / "governance")
+        applied = gateway.loading.apply_files(files, steward, dry_run=False)
+        if applied.problems:
+            raise applied.problems[0]
+    except PolicyFileError:
+        (folder / "govdata.toml").unlink()
+        raise
+    finally:
+        gateway.close()

@@ -1,0 +1,352 @@
+"""Governed scans: decide, plan, record, then stream under a decision that must stay true.
+
+Runs in the gateway. Trusts nothing in a request; the order here is the security of the product:
+purpose -> discover -> select -> columns -> predicate types -> plan -> audit record -> ticket.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from jupyter_govdata.catalog import Catalog
+from jupyter_govdata.config import Limits
+from jupyter_govdata.errors import (
+    ColumnNotFoundError,
+    LimitError,
+    ProtocolError,
+    StaleDecisionError,
+)
+from jupyter_govdata.gateway.access import Access, utc_now
+from jupyter_govdata.gateway.binding import BoundDecision, bind
+from jupyter_govdata.gateway.health import Metrics
+from jupyter_govdata.gateway.signing import Signer
+from jupyter_govdata.ledger import Ledger
+from jupyter_govdata.model.decision import Decision
+from jupyter_govdata.model.plan import Plan
+from jupyter_govdata.model.predicate import TRUE, Consent, all_of, columns_of, walk
+from jupyter_govdata.model.scan import FlatScan, ScanRequest, flatten
+from jupyter_govdata.model.stamp import Receipt
+from jupyter_govdata.model.wire import canonical_json, fragment_to_wire
+from jupyter_govdata.storage import check_predicate, open_scan, shown_schema
+
+PART_ROWS = 500_000
+"""Rows from which a scan is worth splitting into parallel parts."""
+TICKET_SECONDS = 120
+PENDING_SCANS = 10_000
+
+
+class ConsentView:
+    """The consents of one moment: what a stream filters by, and what it is compared with."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._sets: dict[tuple[str, str], frozenset[str]] = {}
+        self._pairs: dict[str, frozenset[tuple[str, str]]] = {}
+
+    def __call__(self, domain: str, purpose: str) -> frozenset[str]:
+        """Return the ids of a domain whose subject consents to the purpose."""
+        key = (domain, purpose)
+        if key not in self._sets:
+            self._sets[key] = self._ledger.consenting(domain, purpose)
+        return self._sets[key]
+
+    def pairs(self, purpose: str) -> frozenset[tuple[str, str]]:
+        """Return (domain, id) pairs whose subject consents to the purpose."""
+        if purpose not in self._pairs:
+            self._pairs[purpose] = self._ledger.consenting_pairs(purpose)
+        return self._pairs[purpose]
+
+    def load(self, bound: BoundDecision) -> None:
+        """Look up everything that a row filter will ask for."""
+        for node in walk(bound.row_filter):
+            if isinstance(node, Consent):
+                if "{" in node.domain:
+                    self.pairs(node.purpose)
+                else:
+                    self(node.domain, node.purpose)
+
+    def same(self, other: ConsentView) -> bool:
+        """Return whether both hold the same consents."""
+        return self._sets == other._sets and self._pairs == other._pairs
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedScan:
+    """A scan that was decided, planned and recorded, waiting to be streamed.
+
+    Args:
+        schema: What the client receives.
+        parts: How many tickets there are; each is redeemed once.
+        expires: UTC.
+    """
+
+    scan_id: str
+    principal: str
+    flat: FlatScan
+    decision: Decision
+    bound: BoundDecision
+    version: Mapping[int, str]
+    plan: Plan
+    schema: pa.Schema
+    receipt: Receipt
+    consents: ConsentView
+    parts: int
+    expires: dt.datetime
+
+
+class Scans:
+    """Prepares governed scans and streams them."""
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        catalog: Catalog,
+        ledger: Ledger,
+        signer: Signer,
+        pseudonym_key: bytes,
+        limits: Limits,
+        metrics: Metrics,
+        threads: int,
+    ) -> None:
+        self._access = access
+        self._catalog = catalog
+        self._ledger = ledger
+        self._signer = signer
+        self._pseudonym_key = pseudonym_key
+        self._limits = limits
+        self._metrics = metrics
+        self._threads = threads
+        self._pending: dict[tuple[str, int], PreparedScan] = {}
+        self._active: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    # -- prepare -----------------------------------------------------------------------------
+
+    def prepare(self, principal: str, request: ScanRequest) -> PreparedScan:
+        """Decide, plan and record a scan.
+
+        Raises:
+            RefusalError: Not visible, not permitted, no or unknown purpose, over a limit.
+            ColumnNotFoundError: A column that does not exist or is hidden: one answer.
+            QueryError: A predicate constant that does not fit its column.
+            SnapshotNotFoundError: No such version.
+        """
+        flat = flatten(request.fragment)
+        with self._metrics.decision_timer():
+            state, purpose, decision = self._access.select(principal, flat.asset, request.purpose)
+        version = self._catalog.resolve(flat.asset, flat.at)
+        names = {c.field_id: c.name for c in version.columns}
+        bound = bind(decision, state.assets[flat.asset], names)
+        columns = flat.columns if flat.columns is not None else bound.visible
+        _require_visible(flat, columns, bound)
+        visible = _visible_schema(version.arrow_schema, bound)
+        check_predicate(flat.predicate, visible)
+        prunable = flat.predicate if not (columns_of(flat.predicate) & set(bound.masks)) else TRUE
+        plan = self._catalog.plan(version, all_of(bound.row_filter, prunable))
+        consents = ConsentView(self._ledger)
+        consents.load(bound)
+        receipt = self._signer.sign_receipt(
+            Receipt(
+                asset=flat.asset,
+                snapshot_id=version.snapshot_id,
+                schema_id=version.schema_id,
+                epoch=state.epoch,
+                principal=principal,
+                purpose=purpose,
+                decision_id=decision.decision_id,
+                fragment_digest=hashlib.sha256(
+                    canonical_json(fragment_to_wire(request.fragment))
+                ).hexdigest(),
+                filtered=bound.row_filter != TRUE,
+                masked=tuple(sorted(set(bound.masks) & set(bound.visible))),
+            )
+        )
+        prepared = PreparedScan(
+            scan_id=secrets.token_hex(16),
+            principal=principal,
+            flat=flat,
+            decision=decision,
+            bound=bound,
+            version=names,
+            plan=plan,
+            schema=pa.schema([visible.field(name) for name in columns]),
+            receipt=receipt,
+            consents=consents,
+            parts=self._parts(flat, plan),
+            expires=utc_now() + dt.timedelta(seconds=TICKET_SECONDS),
+        )
+        # INVARIANT 4: the record is durable before a ticket exists, so before the first byte.
+        self._access.record(
+            principal,
+            "select",
+            flat.asset,
+            decision,
+            snapshot_id=version.snapshot_id,
+            detail={"columns": list(columns)[:200], "fragment": receipt.fragment_digest},
+        )
+        self._keep(prepared)
+        return prepared
+
+    def _parts(self, flat: FlatScan, plan: Plan) -> int:
+        if flat.limit is not None:
+            return 1
+        return max(1, min(self._threads, plan.rows // PART_ROWS))
+
+    def _keep(self, prepared: PreparedScan) -> None:
+        now = utc_now()
+        with self._lock:
+            if len(self._pending) >= PENDING_SCANS // 2:
+                for key in [k for k, p in self._pending.items() if p.expires <= now]:
+                    del self._pending[key]
+            if len(self._pending) + prepared.parts > PENDING_SCANS:
+                raise LimitError("the gateway holds too many unread scans", hint="try again")
+            for part in range(prepared.parts):
+                self._pending[prepared.scan_id, part] = prepared
+
+    # -- stream ------------------------------------------------------------------------------
+
+    def redeem(self, principal: str, scan_id: str, part: int) -> PreparedScan:
+        """Take a prepared scan's part; it cannot be taken again.
+
+        Raises:
+            ProtocolError: Unknown, expired or used, or another principal's: one answer.
+        """
+        with self._lock:
+            prepared = self._pending.get((scan_id, part))
+            if prepared is None or prepared.principal != principal or prepared.expires <= utc_now():
+                raise ProtocolError("the ticket is unknown, used or expired", hint="scan again")
+            del self._pending[scan_id, part]
+        return prepared
+
+    def stream(self, prepared: PreparedScan, part: int) -> Iterator[pa.RecordBatch]:
+        """Yield the part's batches while the decision stays true.
+
+        Raises:
+            StaleDecisionError: Policy or consent changed what may be seen.
+            LimitError: Too many streams of this principal, or the scan takes too long.
+            StorageError: A data file cannot be read.
+        """
+        with self._slot(prepared.principal):
+            yield from self._governed(prepared, part)
+
+    def _governed(self, prepared: PreparedScan, part: int) -> Iterator[pa.RecordBatch]:
+        guard = _Guard(self._access, self._ledger, prepared)
+        guard.check()
+        deadline = utc_now() + dt.timedelta(seconds=self._limits.scan_seconds)
+        reader = open_scan(
+            prepared.plan,
+            columns=tuple(prepared.schema.names),
+            row_filter=prepared.bound.row_filter,
+            masks=prepared.bound.masks,
+            predicate=prepared.flat.predicate,
+            limit=prepared.flat.limit,
+            consents=prepared.consents,
+            pseudonym_key=self._pseudonym_key,
+            purpose=prepared.decision.purpose,
+            domains=prepared.bound.domains,
+            part=(part, prepared.parts),
+            memory_limit=self._limits.memory,
+            threads=max(1, self._threads // prepared.parts),
+        )
+        try:
+            for batch in reader:
+                guard.check()
+                if utc_now() > deadline:
+                    raise LimitError(
+                        f"the scan took longer than {self._limits.scan_seconds} s",
+                        hint="ask for fewer rows or columns",
+                    )
+                self._metrics.streamed(batch.num_rows, batch.nbytes)
+                yield batch
+            guard.check()
+        finally:
+            reader.close()
+
+    @contextmanager
+    def _slot(self, principal: str) -> Iterator[None]:
+        with self._lock:
+            active = self._active.get(principal, 0)
+            if active >= self._limits.streams_per_principal:
+                raise LimitError(
+                    f"you stream {active} scans already",
+                    hint="wait until one ends, or stop one",
+                )
+            self._active[principal] = active + 1
+        try:
+            with self._metrics.active_stream():
+                yield
+        finally:
+            with self._lock:
+                self._active[principal] -= 1
+                if not self._active[principal]:
+                    del self._active[principal]
+
+
+def _require_visible(flat: FlatScan, columns: tuple[str, ...], bound: BoundDecision) -> None:
+    visible = set(bound.visible)
+    for name in (*columns, *sorted(columns_of(flat.predicate))):
+        if name not in visible:
+            # SECURITY: a hidden column and a missing one get the same answer (invariant 5).
+            raise ColumnNotFoundError(
+                f"`{flat.asset}` shows you no column `{name[:200]}`",
+                hint=f"see its columns with `%govdata describe {flat.asset}`",
+                detail={"asset": flat.asset, "column": name[:200]},
+            )
+
+
+def _visible_schema(schema: pa.Schema, bound: BoundDecision) -> pa.Schema:
+    shown = shown_schema(schema, bound.masks)
+    return pa.schema([shown.field(name) for name in bound.visible])
+
+
+class _Guard:
+    """Keeps a running stream honest: permission is current, batch by batch (invariant 3)."""
+
+    def __init__(self, access: Access, ledger: Ledger, prepared: PreparedScan) -> None:
+        self._access = access
+        self._ledger = ledger
+        self._prepared = prepared
+        self._epoch = prepared.receipt.epoch
+        self._second = int(utc_now().timestamp())
+
+    def check(self) -> None:
+        """Refuse to go on if what may be seen is no longer what is being streamed.
+
+        Raises:
+            StaleDecisionError: The decision, the bound columns or the consents differ now.
+        """
+        epoch = self._ledger.epoch()
+        second = int(utc_now().timestamp())
+        timely = not self._prepared.decision.now_dependent or second == self._second
+        if epoch == self._epoch and timely:
+            return
+        if not self._still_true():
+            raise StaleDecisionError(
+                f"policy or consent for `{self._prepared.flat.asset}` changed while it was read",
+                hint="run the query again to get what is permitted now",
+            )
+        self._epoch, self._second = epoch, second
+
+    def _still_true(self) -> bool:
+        before = self._prepared
+        state = self._access.state()
+        card = state.assets.get(before.flat.asset)
+        if card is None or before.principal not in state.governance.principals:
+            return False
+        decision = state.decide(
+            before.principal, "select", card.name, before.decision.purpose, utc_now()
+        )
+        if not decision.permitted or bind(decision, card, before.version) != before.bound:
+            return False
+        consents = ConsentView(self._ledger)
+        consents.load(before.bound)
+        return consents.same(before.consents)

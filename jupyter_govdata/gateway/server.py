@@ -1,0 +1,293 @@
+"""The Arrow Flight face of the gateway: tokens in, governed batches out.
+
+Runs in the gateway; every byte it reads comes from somebody who may be an attacker. Protocol:
+docs/reference/wire.md.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import flight
+
+from jupyter_govdata.errors import (
+    AuthenticationError,
+    GatewayError,
+    GovDataError,
+    LimitError,
+    ProtocolError,
+)
+from jupyter_govdata.gateway.actions import ACTIONS
+from jupyter_govdata.gateway.composer import Gateway
+from jupyter_govdata.gateway.loading import LoadRequest
+from jupyter_govdata.model.wire import canonical_json, parse_json, request_from_wire, to_wire
+
+log = logging.getLogger("jupyter_govdata.gateway")
+
+
+def flight_error(error: BaseException) -> flight.FlightError:
+    """Return the wire form of an error.
+
+    A `GovDataError` travels whole. Anything else is logged here under a reference and tells the
+    client only that reference.
+    """
+    # SECURITY: foreign messages may hold paths, values or SQL; they stay in the gateway's log.
+    if not isinstance(error, GovDataError):
+        reference = secrets.token_hex(4)
+        log.error("failure %s", reference, exc_info=error)
+        error = GatewayError(
+            "the gateway failed inside",
+            hint=f"tell its operator the reference {reference}",
+        )
+    kind = (
+        flight.FlightUnauthenticatedError
+        if isinstance(error, AuthenticationError)
+        else flight.FlightServerError
+    )
+    return kind(error.message, extra_info=canonical_json(error.to_wire()))
+
+
+class _Caller(flight.ServerMiddleware):
+    def __init__(self, principal: str) -> None:
+        self.principal = principal
+
+
+class _Authenticate(flight.ServerMiddlewareFactory):
+    """Turns the bearer token of every call into a principal; without one there is no call."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def start_call(self, info: flight.CallInfo, headers: dict[str, list[str]]) -> _Caller:
+        try:
+            values = headers.get("authorization", [])
+            if len(values) != 1:
+                raise AuthenticationError("the call carries no token")
+            claims = self._gateway.identity.authenticate(values[0])
+            return _Caller(claims.principal)
+        except BaseException as exc:
+            self._gateway.metrics.refused("authentication")
+            raise flight_error(exc) from None
+
+
+class Server(flight.FlightServerBase):
+    """Serves one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        config = gateway.config
+        tls = []
+        if config.tls is not None:
+            tls = [(_read(config.tls.certificate), _read(config.tls.key))]
+        super().__init__(
+            config.listen,
+            tls_certificates=tls or None,
+            middleware={"caller": _Authenticate(gateway)},
+        )
+        self._gateway = gateway
+        scheme, _, rest = config.listen.partition("://")
+        self.address = f"{scheme}://{rest.rsplit(':', 1)[0]}:{self.port}"
+
+    @staticmethod
+    def _principal(context: flight.ServerCallContext) -> str:
+        caller = context.get_middleware("caller")
+        if caller is None:
+            raise AuthenticationError("the call carries no token")
+        principal: str = caller.principal
+        return principal
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except flight.FlightError:
+            raise
+        except BaseException as exc:
+            if isinstance(exc, GovDataError):
+                self._gateway.metrics.refused(exc.code)
+            raise flight_error(exc) from None
+
+    # -- scans -------------------------------------------------------------------------------
+
+    def get_flight_info(
+        self, context: flight.ServerCallContext, descriptor: flight.FlightDescriptor
+    ) -> flight.FlightInfo:
+        """Decide and plan the scan request in the descriptor's command."""
+        return self._guarded(lambda: self._scan_info(self._principal(context), descriptor))
+
+    def _scan_info(self, principal: str, descriptor: flight.FlightDescriptor) -> flight.FlightInfo:
+        command = self._command(descriptor)
+        prepared = self._gateway.scans.prepare(principal, request_from_wire(command))
+        expires = prepared.expires
+        endpoints = [
+            flight.FlightEndpoint(
+                self._gateway.tickets.seal(
+                    {"scan": prepared.scan_id, "part": part}, principal, expires
+                ),
+                [],
+            )
+            for part in range(prepared.parts)
+        ]
+        # SECURITY: totals would count rows that a row filter hides (T31): never sent.
+        return flight.FlightInfo(prepared.schema, descriptor, endpoints, -1, -1)
+
+    def _command(self, descriptor: flight.FlightDescriptor) -> bytes:
+        if descriptor.descriptor_type != flight.DescriptorType.CMD:
+            raise ProtocolError("a descriptor holds a command, never a path")
+        command: bytes = descriptor.command
+        if len(command) > self._gateway.config.limits.message_bytes:
+            raise ProtocolError("the message is too large")
+        return command
+
+    def do_get(
+        self, context: flight.ServerCallContext, ticket: flight.Ticket
+    ) -> flight.FlightDataStream:
+        """Stream one part of a scan; the last message carries the signed receipt."""
+        return self._guarded(lambda: self._open_part(context, ticket))
+
+    def _open_part(
+        self, context: flight.ServerCallContext, ticket: flight.Ticket
+    ) -> flight.FlightDataStream:
+        principal = self._principal(context)
+        now = dt.datetime.now(dt.UTC)
+        if len(ticket.ticket) > 4096:
+            raise ProtocolError("the ticket is too large")
+        payload = self._gateway.tickets.unseal(ticket.ticket, principal, now)
+        part = int(payload["part"])
+        prepared = self._gateway.scans.redeem(principal, str(payload["scan"]), part)
+        batches = self._gateway.scans.stream(prepared, part)
+        receipt = canonical_json(to_wire(prepared.receipt))
+        return flight.GeneratorStream(
+            prepared.schema, self._messages(context, prepared.schema, batches, receipt)
+        )
+
+    def _messages(
+        self,
+        context: flight.ServerCallContext,
+        schema: pa.Schema,
+        batches: Iterator[pa.RecordBatch],
+        receipt: bytes,
+    ) -> Iterator[Any]:
+        try:
+            for batch in batches:
+                if context.is_cancelled():
+                    return
+                yield batch
+            empty = schema.empty_table().to_batches(max_chunksize=1)
+            last = empty[0] if empty else pa.RecordBatch.from_pylist([], schema=schema)
+            yield last, pa.py_buffer(receipt)
+        except BaseException as exc:
+            if isinstance(exc, GeneratorExit):
+                raise
+            if isinstance(exc, GovDataError):
+                self._gateway.metrics.refused(exc.code)
+            raise flight_error(exc) from None
+        finally:
+            close = getattr(batches, "close", None)
+            if close is not None:
+                close()
+
+    # -- actions -----------------------------------------------------------------------------
+
+    def list_actions(self, context: flight.ServerCallContext) -> list[tuple[str, str]]:
+        """Name the actions."""
+        return [(name, (act.__doc__ or "").splitlines()[0]) for name, act in ACTIONS.items()]
+
+    def do_action(self, context: flight.ServerCallContext, action: flight.Action) -> list[bytes]:
+        """Answer a catalog or governance call: JSON in, one JSON message out."""
+        return [self._guarded(lambda: self._act(self._principal(context), action))]
+
+    def _act(self, principal: str, action: flight.Action) -> bytes:
+        act = ACTIONS.get(action.type)
+        if act is None:
+            raise ProtocolError(f"unknown action `{action.type[:100]}`")
+        body = action.body.to_pybytes() if action.body is not None else b""
+        data = parse_json(body or b"{}", self._gateway.config.limits.message_bytes)
+        if not isinstance(data, dict):
+            raise ProtocolError("an action takes an object")
+        return canonical_json(to_wire(act(self._gateway, principal, data)))
+
+    # -- loading -----------------------------------------------------------------------------
+
+    def do_put(
+        self,
+        context: flight.ServerCallContext,
+        descriptor: flight.FlightDescriptor,
+        reader: flight.MetadataRecordBatchReader,
+        writer: flight.FlightMetadataWriter,
+    ) -> None:
+        """Load the batches as one snapshot; answers with the snapshot."""
+        self._guarded(lambda: self._load(self._principal(context), descriptor, reader, writer))
+
+    def _load(
+        self,
+        principal: str,
+        descriptor: flight.FlightDescriptor,
+        reader: flight.MetadataRecordBatchReader,
+        writer: flight.FlightMetadataWriter,
+    ) -> None:
+        request = _load_request(parse_json(self._command(descriptor)))
+        limit = self._gateway.config.limits.load_batch_bytes
+        counts: dict[str, str] = {}
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for chunk in reader:
+                if chunk.app_metadata is not None:
+                    counts.update(_texts(parse_json(chunk.app_metadata.to_pybytes()), "counts"))
+                if chunk.data is None:
+                    continue
+                if chunk.data.nbytes > limit:
+                    raise LimitError(f"a batch is larger than {limit} bytes")
+                chunk.data.validate(full=True)
+                yield chunk.data
+
+        snapshot = self._gateway.loading.load(principal, request, reader.schema, batches(), counts)
+        writer.write(canonical_json(to_wire(snapshot)))
+
+    # -- everything else of Flight is closed ---------------------------------------------------
+
+    def list_flights(self, context: flight.ServerCallContext, criteria: bytes) -> Iterator[Any]:
+        """Refuse: assets are listed by the action `ls`."""
+        raise flight_error(ProtocolError("this gateway lists assets by the action `ls`"))
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        """Refuse: not part of the protocol."""
+        raise flight_error(ProtocolError("this gateway exchanges no streams"))
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123  (plain read of a configured PEM file)
+        return file.read()
+
+
+def _texts(data: Any, name: str) -> dict[str, str]:
+    if (
+        not isinstance(data, dict)
+        or len(data) > 100
+        or not all(isinstance(v, str) and len(v) <= 4_000 for v in data.values())
+    ):
+        raise ProtocolError(f"`{name}` maps at most 100 names to texts")
+    return data
+
+
+def _load_request(data: Any) -> LoadRequest:
+    if not isinstance(data, dict) or data.get("v") != 1:
+        raise ProtocolError("a load request is an object with `v` 1")
+    fields = {k: v for k, v in data.items() if k != "v"}
+    texts = ("asset", "mode", "description")
+    if not all(isinstance(fields.get(k, ""), str) for k in texts):
+        raise ProtocolError("a load request names `asset`, `mode` and `description` as text")
+    for key in ("tags", "provenance"):
+        _texts(fields.get(key) or {}, key)
+    partition = fields.get("partition_by", [])
+    if not isinstance(partition, list) or not all(isinstance(p, str) for p in partition):
+        raise ProtocolError("`partition_by` is a list of column names or transforms")
+    if fields.get("mode") not in ("create", "append", "overwrite"):
+        raise ProtocolError("`mode` is `create`, `append` or `overwrite`")
+    try:
+        return LoadRequest(**{**fields, "partition_by": tuple(partition)})
+    except TypeError as exc:
+        raise ProtocolError("the load request has a field that this version does not know") from exc

@@ -1,0 +1,86 @@
+"""The policy state of one epoch and the decisions made under it. Runs in the gateway.
+
+A state never changes; a new epoch makes a new one. Decisions are cached per state, so a cached
+decision cannot outlive its epoch.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jupyter_govdata.ledger import Ledger
+from jupyter_govdata.model.asset import Asset
+from jupyter_govdata.model.decision import Action, Decision
+from jupyter_govdata.policy.engine import PolicyEngine
+from jupyter_govdata.policy.governance import Governance, read_governance
+
+CACHED_DECISIONS = 20_000
+
+
+@dataclass(slots=True)
+class PolicyState:
+    """Policies, principals and cards of one epoch, with the decisions made so far."""
+
+    epoch: int
+    governance: Governance
+    assets: Mapping[str, Asset]
+    engine: PolicyEngine
+    _cache: OrderedDict[tuple[str, str, str, str, int], Decision] = field(
+        default_factory=OrderedDict
+    )
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def decide(
+        self, principal: str, action: Action, resource: str, purpose: str, now: dt.datetime
+    ) -> Decision:
+        """Return the decision, from the cache where it still holds.
+
+        Raises:
+            RefusalError: Unknown principal or purpose.
+        """
+        second = int(now.timestamp())
+        for stamp in (0, second):
+            found = self._cache.get((principal, action, resource, purpose, stamp))
+            if found is not None:
+                return found
+        if action == "select":
+            decision = self.engine.decide(principal, purpose, resource, now)
+        else:
+            decision = self.engine.allows(principal, action, resource, purpose, now)
+        stamp = second if decision.now_dependent else 0
+        with self._lock:
+            self._cache[principal, action, resource, purpose, stamp] = decision
+            while len(self._cache) > CACHED_DECISIONS:
+                self._cache.popitem(last=False)
+        return decision
+
+
+class PolicyStates:
+    """Gives the state of the current epoch, rebuilding it when the epoch moved."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._state: PolicyState | None = None
+
+    def current(self) -> PolicyState:
+        """Return the state of the ledger's epoch at this moment.
+
+        Raises:
+            PolicyFileError: The stored governance files do not parse: nothing is permitted then.
+        """
+        epoch = self._ledger.epoch()
+        state = self._state
+        if state is not None and state.epoch == epoch:
+            return state
+        with self._lock:
+            if self._state is None or self._state.epoch != epoch:
+                stored = self._ledger.state()
+                governance = read_governance(stored.files)
+                engine = PolicyEngine.build(stored.epoch, governance, stored.cards)
+                self._state = PolicyState(stored.epoch, governance, stored.cards, engine)
+            return self._state

@@ -1,0 +1,497 @@
+"""The Python face: `connect()` and the session that every surface uses. Runs in the kernel.
+
+Composes the Flight client, the query engine, the readers of source files and stamps. A session
+holds no permission: it shows what the gateway decides.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jupyter_govdata.client.connection import Connection
+from jupyter_govdata.client.endpoint import (
+    EmbeddedGateway,
+    TeamGateway,
+    default_lake,
+    find_endpoint,
+    make_lake,
+)
+from jupyter_govdata.client.scan import FlightScan
+from jupyter_govdata.config import read_client_settings
+from jupyter_govdata.errors import ConfigError, GovDataError, LoadError, PolicyFileError, from_wire
+from jupyter_govdata.formats import Source, open_source
+from jupyter_govdata.model.asset import Snapshot, asset_name
+from jupyter_govdata.model.predicate import OPS, Compare, In, IsNull, Predicate, Value, all_of
+from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
+from jupyter_govdata.model.view import AssetSummary, AssetView
+from jupyter_govdata.model.wire import (
+    at_to_wire,
+    snapshot_from_wire,
+    summary_from_wire,
+    view_from_wire,
+)
+from jupyter_govdata.query.engine import QueryEngine
+from jupyter_govdata.query.result import QueryResult
+
+Where = Predicate | Mapping[str, Value | None] | Sequence[tuple[str, str, Any]]
+"""A condition: a predicate, ``{"sex": "F"}``, or ``[("age", ">=", 60), ("site", "in", [...])]``."""
+
+OnProgress = Callable[[int, int | None, int | None], None]
+
+
+def init_lake(
+    folder: str | Path, governance: str | Path | None = None, steward: str | None = None
+) -> Path:
+    """Make an empty lake; the current OS user is its steward unless another is named.
+
+    Args:
+        folder: Where; made if missing.
+        governance: Folder to start from instead of the commented template.
+        steward: Principal id recorded as the maker.
+
+    Raises:
+        GovDataError: The folder is a lake already or cannot be written, or the governance
+            folder has a problem.
+    """
+    target = Path(folder).expanduser().absolute()
+    make_lake(target, steward=steward, governance=Path(governance) if governance else None)
+    return target
+
+
+def connect(
+    target: str | Path | None = None,
+    *,
+    user: str | None = None,
+    purpose: str | None = None,
+    token: str | Callable[[], str] | None = None,
+) -> Session:
+    """Open a session.
+
+    Args:
+        target: A lake folder, a gateway address (``grpc+tls://host:port``), or None for what
+            ``GOVDATA_GATEWAY`` or ``GOVDATA_LAKE`` names, else this OS user's own lake (made on
+            first use).
+        user: Principal of an embedded session; the OS user by default. A team's gateway takes
+            the principal from the token instead.
+        purpose: What the data is used for; the principal's own purpose by default.
+        token: Bearer token, or a function that returns a current one.
+
+    Raises:
+        ConfigError: No lake, no token, or an unusable address.
+        AuthenticationError: The principal is unknown or the token is refused.
+    """
+    settings = read_client_settings(os.environ)
+    endpoint = find_endpoint(target, settings, user=user, token=token)
+    try:
+        return Session(endpoint, purpose=purpose or settings.purpose or None)
+    except BaseException:
+        endpoint.close()
+        raise
+
+
+class Session:
+    """A principal at a gateway: queries, scans, the catalog, loading.
+
+    Made by `connect`; usable as a context manager. All sessions are independent.
+    """
+
+    def __init__(
+        self, endpoint: EmbeddedGateway | TeamGateway, *, purpose: str | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._connection = Connection(endpoint)
+        self._me: dict[str, Any] = self._connection.act("whoami")
+        self._purpose = purpose
+        self.catalog = SessionCatalog(self)
+        self._engine = QueryEngine(self)
+
+    def __repr__(self) -> str:
+        return f"<Session {self._me['principal']}, purpose {self.purpose}, {self.wall}>"
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- who and why -------------------------------------------------------------------------
+
+    @property
+    def wall(self) -> str:
+        """``enforced`` if the gateway runs under another OS user or host, else ``advisory``.
+
+        Under the same user anybody could read the lake's files and keys directly (invariant 8).
+        """
+        same = self._me["host"] == socket.gethostname() and self._me["uid"] == os.getuid()
+        return "advisory" if same else "enforced"
+
+    @property
+    def purpose(self) -> str | None:
+        """Declared purpose, or the principal's own; None if there is neither."""
+        return self._purpose or self._me["purpose"]
+
+    @purpose.setter
+    def purpose(self, value: str | None) -> None:
+        self._purpose = value
+
+    @property
+    def public_key(self) -> str:
+        """PEM of the key that the gateway signs receipts with."""
+        return str(self._me["public_key"])
+
+    def whoami(self) -> dict[str, Any]:
+        """Return principal, groups, attributes, purposes, epoch and wall, as of now."""
+        self._me = self._connection.act("whoami")
+        hidden = ("host", "uid", "public_key")
+        return {k: v for k, v in self._me.items() if k not in hidden} | {
+            "purpose": self.purpose,
+            "wall": self.wall,
+        }
+
+    # -- AssetSource: what the query engine reads from -----------------------------------------
+
+    def epoch(self) -> int:
+        """Return the version of the policy state."""
+        return int(self._connection.act("epoch")["epoch"])
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all visible assets."""
+        return tuple(summary.name for summary in self.catalog.ls())
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Return the namespaces that hold a visible asset."""
+        return tuple(sorted({name.split(".", 1)[0] for name in self.names()}))
+
+    def view(self, asset: str, at: At | None = None, purpose: str | None = None) -> AssetView:
+        """Return an asset's card as this principal sees it.
+
+        Raises:
+            NotVisibleError: Missing or hidden.
+            SnapshotNotFoundError: No such version.
+        """
+        return view_from_wire(
+            self._connection.act(
+                "view",
+                {"asset": asset, "at": at_to_wire(at), "purpose": purpose or self._purpose},
+            )
+        )
+
+    def open_scan(self, request: ScanRequest) -> FlightScan:
+        """Plan a governed scan; nothing is read before its reader is.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+        return FlightScan(self._connection, request)
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def sql(
+        self,
+        sql: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        purpose: str | None = None,
+        frames: Mapping[str, Any] | None = None,
+    ) -> QueryResult:
+        """Run any SQL of DuckDB over the governed assets, in this process.
+
+        Args:
+            sql: Assets are ``namespace.name``, optionally ``AT (VERSION => id)``.
+            params: Values for ``$name``, ``:name`` or ``{{ name }}``; bound, never pasted.
+            purpose: For this query only.
+            frames: Local pandas, polars or Arrow tables by the name the SQL uses.
+
+        Raises:
+            QueryError: The SQL or its parameters, with line and column.
+            RefusalError: The gateway's answer.
+        """
+        return self._engine.run(
+            sql, params or {}, purpose=purpose or self._purpose, frames=frames or {}
+        )
+
+    def scan(
+        self,
+        asset: str,
+        *,
+        columns: Sequence[str] | None = None,
+        where: Where | None = None,
+        at: At | int | str | None = None,
+        limit: int | None = None,
+        purpose: str | None = None,
+    ) -> QueryResult:
+        """Read one asset without SQL.
+
+        Args:
+            asset: ``namespace.name``.
+            columns: All visible columns by default.
+            where: See `Where`; applied to the values as they are shown (masked).
+            at: A snapshot id, a tag, or an `At`.
+            limit: At most so many rows.
+            purpose: For this scan only.
+
+        Raises:
+            RefusalError: The gateway's answer.
+            ColumnNotFoundError: A column that the asset does not show.
+        """
+        fragment: Fragment = Scan(asset_name(asset), _version(at))
+        if where is not None:
+            fragment = Filter(fragment, _condition(where))
+        if columns is not None:
+            fragment = Project(fragment, tuple(columns))
+        if limit is not None:
+            fragment = Limit(fragment, limit)
+        return self._engine.scan(ScanRequest(fragment, purpose or self._purpose))
+
+    def explain(
+        self, asset: str, *, user: str | None = None, purpose: str | None = None
+    ) -> AssetView:
+        """Say what one may see of an asset and which policy decides.
+
+        Args:
+            asset: ``namespace.name``.
+            user: Somebody else; needs `manage` on the asset.
+            purpose: Instead of the session's.
+
+        Raises:
+            NotVisibleError: Missing or hidden.
+            AccessDeniedError: `user` was given without the right to ask.
+        """
+        if user is None:
+            return self.view(asset, None, purpose)
+        data = {"asset": asset, "as": user, "purpose": purpose}
+        return view_from_wire(self._connection.act("explain_as", data))
+
+    # -- loading and stewardship ---------------------------------------------------------------
+
+    def load(
+        self,
+        source: Any,
+        into: str,
+        *,
+        mode: str = "create",
+        partition_by: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+        description: str = "",
+        evolve: bool = False,
+        on_schema: Callable[[Source], None] | None = None,
+        on_progress: OnProgress | None = None,
+        **options: Any,
+    ) -> Snapshot:
+        """Load a file, a database table or a frame as one snapshot of an asset.
+
+        Args:
+            source: Path, database URL (with ``table=``), pandas or polars frame, Arrow table.
+            into: ``namespace.name``.
+            mode: ``create``, ``append`` or ``overwrite``.
+            partition_by: Columns or transforms (``bucket(16, id)``), for a new asset.
+            tags: Asset tags, for a new asset.
+            description: For a new asset.
+            evolve: Add columns that the asset does not have yet.
+            on_schema: Called with the opened source before anything is written.
+            on_progress: Called with rows read, bytes read and bytes in all.
+            **options: Of `jupyter_govdata.formats.open_source`: ``format``, ``delimiter``,
+                ``encoding``, ``types``, ``columns``, ``table``, ``reject_file`` ...
+
+        Returns:
+            The new snapshot; its provenance counts rejected rows.
+
+        Raises:
+            LoadError: The source cannot be read.
+            RefusalError: `publish` is not permitted.
+            CatalogError: The asset exists (create), is missing, or does not fit.
+        """
+        if mode not in ("create", "append", "overwrite"):
+            raise LoadError(f"unknown mode `{mode}`", hint="create, append or overwrite")
+        opened = open_source(source, on_progress=on_progress, **options)
+        if on_schema is not None:
+            on_schema(opened)
+        command = {
+            "v": 1,
+            "asset": asset_name(into),
+            "mode": mode,
+            "partition_by": list(partition_by),
+            "tags": dict(tags or {}),
+            "description": description,
+            "evolve": evolve,
+            "purpose": self._purpose,
+            "provenance": _provenance(opened),
+        }
+        answer = self._connection.put(
+            command, opened.schema, opened.batches(), lambda: _counts(opened)
+        )
+        return snapshot_from_wire(answer)
+
+    def apply(self, governance: str | Path, *, dry_run: bool = False) -> dict[str, Any]:
+        """Check a governance folder and make it the new epoch.
+
+        Returns:
+            ``epoch`` and ``changes``.
+
+        Raises:
+            PolicyFileError: The first problem; all of them are in ``detail["problems"]``.
+            AccessDeniedError: `manage` on the lake is not permitted.
+        """
+        folder = Path(governance)
+        if not folder.is_dir():
+            raise ConfigError(f"`{folder}` is not a folder")
+        answer = self._connection.act("apply", {"files": _read(folder), "dry_run": dry_run})
+        if answer["problems"]:
+            raise _problems(answer["problems"], folder)
+        return {"epoch": answer["epoch"], "changes": answer["changes"]}
+
+    def consent(
+        self, domain: str, subject: str, purpose: str, status: str, *, source: str = ""
+    ) -> int:
+        """Record a consent ``given`` or ``withdrawn``; return the new epoch.
+
+        Raises:
+            AccessDeniedError: `manage` on the lake is not permitted.
+        """
+        data = {
+            "domain": domain,
+            "subject": subject,
+            "purpose": purpose,
+            "status": status,
+            "source": source,
+        }
+        return int(self._connection.act("consent", data)["epoch"])
+
+    def audit(self, limit: int = 100) -> dict[str, Any]:
+        """Return the newest audit records and the state of their chain.
+
+        Raises:
+            AccessDeniedError: `manage` on the lake is not permitted.
+        """
+        answer: dict[str, Any] = self._connection.act("audit", {"limit": limit})
+        return answer
+
+    def close(self) -> None:
+        """Close the connection and let go of an embedded gateway."""
+        self._engine.close()
+        self._connection.close()
+        self._endpoint.close()
+
+
+class SessionCatalog:
+    """What exists, as this principal may see it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _act(self, action: str, data: Mapping[str, Any]) -> Any:
+        session = self._session
+        return session._connection.act(action, {"purpose": session._purpose, **data})
+
+    def ls(self, namespace: str | None = None) -> list[AssetSummary]:
+        """List visible assets, sorted by name."""
+        return [summary_from_wire(s) for s in self._act("ls", {"namespace": namespace})]
+
+    def search(self, text: str) -> list[AssetSummary]:
+        """List visible assets that hold every word in name, description, tags or columns."""
+        return [summary_from_wire(s) for s in self._act("search", {"text": text})]
+
+    def describe(self, asset: str, at: At | int | str | None = None) -> AssetView:
+        """Return the card of an asset, now or at a version.
+
+        Raises:
+            NotVisibleError: Missing or hidden.
+        """
+        return self._session.view(asset, _version(at))
+
+    def versions(self, asset: str) -> list[Snapshot]:
+        """List snapshots, newest first.
+
+        Raises:
+            RefusalError: Not visible, or not readable.
+        """
+        return [snapshot_from_wire(s) for s in self._act("versions", {"asset": asset})]
+
+    def tag(self, asset: str, tag: str, snapshot_id: int) -> None:
+        """Name a snapshot.
+
+        Raises:
+            AccessDeniedError: `manage` is not permitted.
+        """
+        self._act("tag", {"asset": asset, "tag": tag, "snapshot_id": str(snapshot_id)})
+
+    def rename_column(self, asset: str, old: str, new: str) -> None:
+        """Rename a column; old snapshots keep the old name.
+
+        Raises:
+            AccessDeniedError: `manage` is not permitted.
+        """
+        self._act("rename_column", {"asset": asset, "old": old, "new": new})
+
+
+def _version(at: At | int | str | None) -> At | None:
+    if isinstance(at, int):
+        return At(snapshot_id=at)
+    return At(tag=at) if isinstance(at, str) else at
+
+
+def _condition(where: Where) -> Predicate:
+    if isinstance(where, Mapping):
+        return all_of(*(IsNull(c) if v is None else Compare(c, "=", v) for c, v in where.items()))
+    if not isinstance(where, Sequence):
+        return where
+    parts: list[Predicate] = []
+    for column, op, value in where:
+        if op.lower() in ("in", "not in"):
+            parts.append(In(column, tuple(value), negated=op.lower() == "not in"))
+        elif op in OPS:
+            parts.append(Compare(column, op, value))
+        else:
+            raise ConfigError(f"unknown operator `{op}`", hint=f"{', '.join(OPS)}, in, not in")
+    return all_of(*parts)
+
+
+def _read(folder: Path) -> dict[str, str]:
+    found: Iterator[Path] = (
+        p
+        for pattern in ("*.yaml", "assets/*.yaml", "policies/*.cedar")
+        for p in folder.glob(pattern)
+    )
+    files = {p.relative_to(folder).as_posix(): p.read_text(encoding="utf-8") for p in found}
+    if not files:
+        raise ConfigError(
+            f"`{folder}` holds no governance files",
+            hint="it needs `principals.yaml`, `purposes.yaml` and `policies/*.cedar`",
+        )
+    return files
+
+
+def _problems(problems: Sequence[Mapping[str, Any]], folder: Path) -> GovDataError:
+    """Return the first problem as the error; all of them, as lines, in its detail."""
+    found = [from_wire(dict(p)) for p in problems]
+    for problem in found:
+        if "file" in problem.detail:
+            problem.detail["file"] = str(folder / problem.detail["file"])
+    first = found[0]
+    assert isinstance(first, PolicyFileError)
+    first.detail["problems"] = [str(p) for p in found]
+    return first
+
+
+def _provenance(source: Source) -> dict[str, str]:
+    facts = {
+        "source": source.location,
+        "format": source.kind,
+        "sha256": source.sha256 or "",
+        "bytes": "" if source.bytes is None else str(source.bytes),
+    }
+    return {k: v for k, v in facts.items() if v}
+
+
+def _counts(source: Source) -> dict[str, str]:
+    return {
+        "rows_read": str(source.rows_read),
+        "rows_rejected": str(source.reject.count),
+    }
+
+
+__all__ = ["Session", "SessionCatalog", "connect", "default_lake", "init_lake"]
