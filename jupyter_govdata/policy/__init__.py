@@ -1,0 +1,1 @@
+"""Cedar policies to decisions."""
