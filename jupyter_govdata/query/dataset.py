@@ -1,0 +1,180 @@
+"""An asset as DuckDB sees it: an Arrow dataset that reads governed scans. Runs in the kernel.
+
+DuckDB's own optimizer asks it for columns and hands a filter over; nothing is derived from SQL
+text. One `scanner` call is one governed scan, so a self-join reads the asset twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from jupyter_govdata.errors import StaleDecisionError
+from jupyter_govdata.model.predicate import TRUE, Predicate, all_of
+from jupyter_govdata.model.scan import At, Filter, Fragment, Project, Scan, ScanRequest
+from jupyter_govdata.model.view import AssetView
+from jupyter_govdata.query.conditions import Condition, columns_of, conditions_of, to_predicate
+from jupyter_govdata.query.expression import UnreadableFilterError, read_expression
+from jupyter_govdata.query.local_filter import keep
+from jupyter_govdata.query.reads import Reads
+
+
+class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no types
+    """The visible columns and permitted rows of one asset at one version.
+
+    Args:
+        view: The governed card; its schema is what DuckDB binds against.
+        at: Version to read, or None for now.
+        reads: Returns the reads of the running statement.
+    """
+
+    _view: AssetView
+    _at: At | None
+    _reads: Callable[[], Reads]
+    _schema: pa.Schema
+
+    def __init__(self, view: AssetView, at: At | None, reads: Callable[[], Reads]) -> None:
+        # UPSTREAM: `Dataset.__init__` refuses to be called; a subclass has no C++ dataset below,
+        # and DuckDB only uses `schema` and `scanner`.
+        self._view = view
+        self._at = at
+        self._reads = reads
+        shown = _shown_schema(view)
+        self._schema = pa.schema(sorted(shown, key=lambda field: _cost(field, view)))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All visible columns, in the types they are shown in, the cheapest one first.
+
+        For ``count(*)`` DuckDB reads the first column; that should not be one whose pseudonyms
+        have to be computed. `columns` has the order that users see.
+        """
+        return self._schema
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the visible columns in the order of the card."""
+        return tuple(_shown_schema(self._view).names)
+
+    def adopt(self, view: AssetView) -> bool:
+        """Take over a newer card; False if its columns are others, then a new dataset is due."""
+        if not _shown_schema(view).equals(_shown_schema(self._view)):
+            return False
+        self._view = view
+        return True
+
+    def scanner(
+        self,
+        columns: Sequence[str] | None = None,
+        filter: pc.Expression | None = None,  # noqa: A002  # pyarrow's name
+        **_: Any,
+    ) -> GovernedScanner:
+        """Start a governed scan of `columns`, in this order, with the rows that meet `filter`.
+
+        Raises:
+            GovDataError: The gateway refuses.
+            UnreadableFilterError: The filter cannot be taken over exactly.
+        """
+        reads = self._reads()
+        asked = self._schema.names if columns is None else list(columns)
+        try:
+            conditions = () if filter is None else conditions_of(read_expression(filter))
+            predicate, local = self._split(conditions)
+            needed = [*asked, *sorted(frozenset().union(*map(columns_of, local)) - set(asked))]
+            _check(local, self._part(needed))
+        except UnreadableFilterError as error:
+            reads.unreadable = error
+            raise
+        fragment: Fragment = Scan(self._view.asset.name, self._at)
+        if predicate != TRUE:
+            fragment = Filter(fragment, predicate)
+        request = ScanRequest(Project(fragment, tuple(needed)), reads.purpose)
+        stream = reads.open(request, self._at)
+        if _form(plain_schema(stream.schema)) != _form(self._part(needed)):
+            stream.cancel()
+            stale = StaleDecisionError(
+                f"what you may see of `{self._view.asset.name}` has changed",
+                hint="run the query again",
+            )
+            reads.fail(stale)
+            raise stale
+        schema = self._part(asked)
+        return GovernedScanner(schema, lambda: reads.batches(stream, schema, local))
+
+    def _split(self, conditions: Sequence[Condition]) -> tuple[Predicate, list[Condition]]:
+        """Return what the gateway applies and what is left to do here.
+
+        Conditions on masked columns stay here: the rows were masked before they arrive.
+        """
+        masked = self._view.masked
+        pushable = {f.name: f.type for f in self._schema if f.name not in masked}
+        pushed: list[Predicate] = []
+        local: list[Condition] = []
+        for condition in conditions:
+            predicate = to_predicate(condition, pushable)
+            if predicate is None:
+                local.append(condition)
+            else:
+                pushed.append(predicate)
+        return all_of(*pushed), local
+
+    def _part(self, columns: Sequence[str]) -> pa.Schema:
+        return pa.schema([self._schema.field(name) for name in columns])
+
+
+class GovernedScanner:
+    """What DuckDB reads from: one stream, once."""
+
+    def __init__(self, schema: pa.Schema, batches: Callable[[], Any]) -> None:
+        self.projected_schema = schema
+        self._batches = batches
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """Return the batches; dropping the reader ends the scan."""
+        return pa.RecordBatchReader.from_batches(self.projected_schema, self._batches())
+
+
+def _shown_schema(view: AssetView) -> pa.Schema:
+    return plain_schema(pa.ipc.read_schema(pa.py_buffer(view.arrow_schema)))
+
+
+def _cost(field: pa.Field, view: AssetView) -> tuple[bool, bool, int]:
+    try:
+        width = field.type.bit_width
+    except ValueError:
+        width = 0
+    return field.name in view.masked, not width, width
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema without view types and metadata.
+
+    UPSTREAM: one `string_view` column makes DuckDB 1.5 hand over no filter at all.
+    """
+    return pa.schema([pa.field(f.name, _plain_type(f.type), f.nullable) for f in schema])
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    return kind
+
+
+def _form(schema: pa.Schema) -> dict[str, pa.DataType]:
+    return {f.name: f.type for f in schema}
+
+
+def _check(conditions: Sequence[Condition], schema: pa.Schema) -> None:
+    """Apply the conditions to no row, which finds types that Arrow cannot compare."""
+    if not conditions:
+        return
+    try:
+        keep(pa.RecordBatch.from_pylist([], schema=schema), conditions)
+    except (pa.ArrowException, KeyError, TypeError) as exc:
+        raise UnreadableFilterError("the filter compares what cannot be compared here") from exc

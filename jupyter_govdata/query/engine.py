@@ -1,0 +1,161 @@
+"""SQL over governed assets: the user's own DuckDB, fed by governed scans. Runs in the kernel.
+
+Nothing here is a security boundary: rows were filtered and masked before they arrive, and the
+user owns this process. What is promised: exact answers, one snapshot per asset and query, errors
+that point into the user's text, and an interrupt that ends within a second.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from jupyter_govdata.model.scan import ScanRequest, flatten
+from jupyter_govdata.model.wire import request_to_wire
+from jupyter_govdata.query.assets import AssetTables
+from jupyter_govdata.query.names import analyse
+from jupyter_govdata.query.parameters import bind
+from jupyter_govdata.query.reads import Reads
+from jupyter_govdata.query.result import QueryResult
+from jupyter_govdata.query.run import Run, summary
+from jupyter_govdata.query.source import AssetSource
+from jupyter_govdata.query.worker import Job
+
+T = TypeVar("T")
+
+_SETTINGS = (
+    "SET errors_as_json = true",  # with positions
+    "SET python_enable_replacements = false",  # see `frames`
+    "SET TimeZone = 'UTC'",  # the same answer on every machine
+)
+
+
+class QueryEngine:
+    """Runs queries of one session, one at a time; safe to call from any thread.
+
+    Args:
+        source: What the principal may see and read.
+    """
+
+    def __init__(self, source: AssetSource) -> None:
+        self._source = source
+        self._lock = threading.RLock()
+        self._job: Job[Any] | None = None
+        self._reads = Reads(source, None)
+        # SECURITY: DuckDB spills governed rows there; its own default is a folder that every
+        # user of the machine may read, next to the notebook.
+        self._spill = tempfile.mkdtemp(prefix="govdata-")
+        self._clean_up = weakref.finalize(self, shutil.rmtree, self._spill, ignore_errors=True)
+        self._open()
+
+    def _open(self) -> None:
+        self._connection = duckdb.connect(":memory:", config={"temp_directory": self._spill})
+        for setting in _SETTINGS:
+            self._connection.execute(setting)
+        self._assets = AssetTables(self._connection, self._source, lambda: self._reads)
+
+    def run(
+        self,
+        sql: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        purpose: str | None = None,
+        frames: Mapping[str, Any] | None = None,
+    ) -> QueryResult:
+        """Run SQL and return the result of its last statement.
+
+        Args:
+            sql: Any SQL of DuckDB; assets are ``namespace.name``, with
+                ``AT (VERSION => id | TIMESTAMP => 'time' | TAG => 'name')`` for a version.
+            params: Values of ``$name``, ``:name`` and ``{{ name }}``; bound, never pasted.
+            purpose: Of this query; None takes the principal's own.
+            frames: Local tables by name; those that the SQL names are read.
+
+        Raises:
+            QueryError: The SQL or a parameter is wrong; with line and column where known.
+            RefusalError: The gateway refuses.
+            KeyboardInterrupt: The user interrupted; the session stays usable.
+        """
+        analysis = analyse(sql)
+        values = bind(analysis, params or {})
+
+        def work() -> QueryResult:
+            started = time.perf_counter()
+            run = Run(
+                connection=self._connection,
+                assets=self._assets,
+                source=self._source,
+                analysis=analysis,
+                values=values,
+                purpose=purpose,
+                frames=frames or {},
+                begin=self._begin,
+            )
+            try:
+                with run:
+                    result = run.result()
+            finally:
+                if run.broken:
+                    self._reopen()
+            return replace(result, seconds=time.perf_counter() - started)
+
+        return self._in_thread(work, purpose)
+
+    def scan(self, request: ScanRequest) -> QueryResult:
+        """Read one governed scan without SQL.
+
+        Raises:
+            RefusalError: The gateway refuses.
+        """
+
+        def work() -> QueryResult:
+            started = time.perf_counter()
+            reads = self._begin(Reads(self._source, request.purpose))
+            stream = reads.open(request, flatten(request.fragment).at)
+            batches = list(reads.batches(stream, stream.schema, ()))
+            return QueryResult(
+                table=pa.Table.from_batches(batches, stream.schema),
+                query=request_to_wire(request).decode(),
+                seconds=time.perf_counter() - started,
+                **summary(self._source, [reads], {}, request.purpose),
+            )
+
+        return self._in_thread(work, request.purpose)
+
+    def close(self) -> None:
+        """Close the connection; local tables are gone."""
+        self._assets.close()
+        self._connection.close()
+        self._clean_up()
+
+    def _begin(self, reads: Reads) -> Reads:
+        """Make `reads` those of the running statement, unless the user has interrupted."""
+        if self._reads.stopped:
+            reads.stop()
+        self._reads = reads
+        return reads
+
+    def _in_thread(self, work: Callable[[], T], purpose: str | None) -> T:
+        with self._lock:
+            if self._job is not None:
+                self._job.join()  # an interrupted query that did not end in time
+            self._reads = Reads(self._source, purpose)
+            self._job = job = Job(work, self._stop)
+            return job.wait()
+
+    def _stop(self) -> None:
+        self._connection.interrupt()
+        self._reads.stop()
+
+    def _reopen(self) -> None:
+        self._connection.close()
+        self._open()

@@ -1,0 +1,191 @@
+"""DuckDB's errors in the words of this package. Runs in the kernel.
+
+DuckDB is asked for errors as JSON, which holds a byte offset into the text it got; `Rewrite`
+maps it back to the user's text. Nothing internal (names of registered objects, pointers, Python
+tracebacks) and no cell value gets into a message.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import duckdb
+
+from jupyter_govdata.errors import ColumnNotFoundError, LimitError, QueryError
+from jupyter_govdata.query.positions import Rewrite, place
+
+AT_CATALOG = "__gd_at_"
+"""Databases of pinned versions are called ``__gd_at_1``, ``__gd_at_2``, ..."""
+
+_INTERNAL = re.compile(rf'"?{AT_CATALOG}\d+"?\.|\bmemory\.(?=\w+\.\w)')
+_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+_DATA_KINDS = ("Conversion", "Out of Range", "Invalid Input", "Constraint", "Invalid", "IO")
+_NOT_IN_TABLE = re.compile(r'^[\w ]+ "(?P<table>.+?)" does not have a column named "(?P<name>.+?)"')
+_NO_SCHEMA = re.compile(r'Table with name "?(?P<name>[^"]+?)"? does not exist because schema')
+_NO_CATALOG = re.compile(r'Catalog "(?P<name>[^"]+)" does not exist')
+_WORD = re.compile(r"[^\W\d]\w*")
+_LINES = re.compile(r"\s*\n+\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A DuckDB error, taken apart.
+
+    Args:
+        kind: DuckDB's word, e.g. ``Binder``.
+        message: DuckDB's text.
+        position: Byte offset into the text DuckDB got, or None.
+        subtype: e.g. ``COLUMN_NOT_FOUND``, or empty.
+        name: What is missing, or empty.
+        entry: Kind of catalog entry that is missing (``Table``), or empty.
+        candidates: DuckDB's proposals.
+    """
+
+    kind: str
+    message: str
+    position: int | None = None
+    subtype: str = ""
+    name: str = ""
+    entry: str = ""
+    candidates: tuple[str, ...] = ()
+
+    @property
+    def missing_table(self) -> str | None:
+        """Name of the table that DuckDB does not find, perhaps qualified, or None."""
+        if self.subtype == "MISSING_ENTRY" and self.entry == "Table":
+            return self.name
+        found = _NO_SCHEMA.search(self.message) or _NO_CATALOG.search(self.message)
+        return found["name"] if found else None
+
+    @property
+    def missing_column(self) -> str | None:
+        """Name of the column that DuckDB does not find, or None."""
+        if self.subtype == "COLUMN_NOT_FOUND":
+            return self.name
+        found = _NOT_IN_TABLE.search(self.message)
+        return found["name"] if found else None
+
+
+def fault_of(error: duckdb.Error) -> Fault:
+    """Take a DuckDB error apart; a text that is not JSON is its own message."""
+    text = str(error)
+    start = text.find("{")
+    try:
+        data: Any = json.loads(text[start:]) if start >= 0 else None
+    except ValueError:
+        data = None
+    if not isinstance(data, dict) or "exception_message" not in data:
+        kind, _, message = text.partition(" Error: ")
+        return Fault(kind, message.split("\n\nLINE ")[0]) if message else Fault("", text)
+    position = str(data.get("position", ""))
+    return Fault(
+        kind=str(data.get("exception_type", "")),
+        message=str(data["exception_message"]),
+        position=int(position) if position.isdecimal() else None,
+        subtype=str(data.get("error_subtype", "")),
+        name=str(data.get("name", "")),
+        entry=str(data.get("type", "")),
+        candidates=tuple(c for c in re.split(r", | or ", str(data.get("candidates", ""))) if c),
+    )
+
+
+def query_error(fault: Fault, rewrite: Rewrite, columns: Sequence[str] = ()) -> QueryError:
+    """Return the error that the user gets.
+
+    Args:
+        fault: What DuckDB says.
+        rewrite: Between the user's text and DuckDB's.
+        columns: Names that a misspelt column may have meant.
+    """
+    column = fault.missing_column
+    error: QueryError
+    if column is not None:
+        error = ColumnNotFoundError(
+            f"column `{column}` does not exist", hint=suggestion(column, columns, fault.candidates)
+        )
+    else:
+        message, hint = _message(fault, rewrite.original)
+        error = QueryError(message, hint=hint)
+    return located(error, fault, rewrite)
+
+
+def located(error: QueryError, fault: Fault, rewrite: Rewrite) -> QueryError:
+    """Put the fault's place in the user's text into the error's detail."""
+    if fault.position is None:
+        return error
+    offset = rewrite.source_offset_of_byte(fault.position)
+    return place(error, rewrite.original, offset)
+
+
+def limit_error(fault: Fault) -> LimitError | None:
+    """Return the error for a statement that ran out of memory, else None."""
+    if fault.kind != "Out of Memory":
+        return None
+    return LimitError(
+        "the query needs more memory than DuckDB may use here",
+        hint="read fewer columns or rows, or `SET memory_limit = '...GB'`",
+    )
+
+
+def suggestion(name: str, *candidates: Sequence[str]) -> str | None:
+    """Return "did you mean" with the closest names, or None."""
+    known = {c.lower(): c for group in candidates for c in group}
+    close = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+    if not close:
+        return None
+    return f"did you mean {' or '.join(f'`{known[c]}`' for c in close)}?"
+
+
+def _message(fault: Fault, sql: str) -> tuple[str, str | None]:
+    text = _INTERNAL.sub("", fault.message)
+    if fault.entry and fault.subtype == "MISSING_ENTRY":
+        hint = suggestion(fault.name, [_INTERNAL.sub("", c) for c in fault.candidates])
+        return f"{fault.entry.lower()} `{fault.name}` does not exist", hint
+    if "does not support time travel" in text:
+        return (
+            "`AT (...)` names a version of a governed asset only",
+            "list what you may see with `%govdata ls`",
+        )
+    first, *rest = _LINES.split(text.strip())
+    hint = None
+    candidate = next((line for line in rest if line.startswith(("Did you mean", "Either"))), None)
+    if candidate is not None:
+        hint = _backticks(_first_lower(candidate.replace("Did you mean:", "did you mean")))
+    if first.startswith("No function matches"):
+        hint = "cast an argument, for example `x::INTEGER`"
+        first = first.split(". ")[0]
+    if fault.kind.startswith("Transaction"):
+        hint = "run `ROLLBACK`"
+    if fault.kind in _DATA_KINDS:
+        first = _without_values(first, sql)
+    return _backticks(_first_lower(first.rstrip(" .!"))), hint
+
+
+def _without_values(text: str, sql: str) -> str:
+    """Replace what may be a cell value: quoted text that the user did not write."""
+    if text.startswith("Malformed JSON"):
+        return text.partition("  Input:")[0]
+
+    def shown(match: re.Match[str]) -> str:
+        quoted, inner = match.group(), match.group()[1:-1]
+        is_written = f"'{inner}'" in sql or bool(
+            _WORD.fullmatch(inner) and re.search(rf"\b{re.escape(inner)}\b", sql)
+        )
+        return quoted if inner and is_written else f"{quoted[0]}…{quoted[0]}"
+
+    text = _QUOTED.sub(shown, text)
+    # Overflow in addition of INT64 (9223372036854775807 + 1)
+    return re.sub(r" \([^()]*\d[^()]*\)$", "", text.rstrip(" .!"))
+
+
+def _first_lower(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _backticks(text: str) -> str:
+    return _QUOTED.sub(lambda m: f"`{m.group()[1:-1]}`" if m.group()[1:-1] else m.group(), text)

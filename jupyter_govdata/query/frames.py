@@ -1,0 +1,79 @@
+"""Local tables of the notebook that a query names. Runs in the kernel.
+
+DuckDB's own search for Python variables is switched off: it would look into the frames of the
+thread that runs the query, which are ours. What the SQL names is registered for the query only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from jupyter_govdata.query.result import QueryResult
+
+
+def is_frame(value: Any) -> bool:
+    """Return whether a value is a table that SQL may read.
+
+    pandas and polars frames, Arrow tables, batches and readers, DuckDB relations, results, and
+    everything with `__arrow_c_stream__`. Nothing is imported: a frame's library is loaded.
+    """
+    if isinstance(value, type):
+        return False
+    if isinstance(value, QueryResult | duckdb.DuckDBPyRelation):
+        return True
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(value, pandas.DataFrame):
+        return True
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(value, polars.LazyFrame):
+        return True
+    return hasattr(value, "__arrow_c_stream__") and not _is_column(value)
+
+
+def _is_column(value: Any) -> bool:
+    return type(value).__name__ in ("Series", "ChunkedArray")
+
+
+@contextmanager
+def registered(
+    connection: duckdb.DuckDBPyConnection, words: Iterable[str], frames: Mapping[str, Any]
+) -> Iterator[tuple[str, ...]]:
+    """Make the frames that `words` name readable as tables, inside the block.
+
+    A table or view of that name in the connection's own schema comes first.
+    """
+    named = [w for w in sorted(set(words)) if w in frames and is_frame(frames[w])]
+    taken = _tables(connection) if named else frozenset()
+    names = [name for name in named if name.lower() not in taken]
+    try:
+        for name in names:
+            connection.register(name, _readable(frames[name]))
+        yield tuple(names)
+    finally:
+        for name in names:
+            connection.unregister(name)
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    rows = connection.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+    ).fetchall()
+    return frozenset(str(name).lower() for (name,) in rows)
+
+
+def _readable(frame: Any) -> Any:
+    if isinstance(frame, QueryResult):
+        return frame.arrow()
+    if isinstance(frame, duckdb.DuckDBPyRelation):
+        return frame.to_arrow_table()
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(frame, polars.LazyFrame):
+        frame = frame.collect()
+    if polars is not None and isinstance(frame, polars.DataFrame):
+        return frame.to_arrow()
+    return frame

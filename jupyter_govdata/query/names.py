@@ -1,0 +1,221 @@
+"""What a SQL text names: assets, versions, parameters. Runs in the kernel; trusts nothing.
+
+Only sqlglot's tokenizer is used: it tells words from strings and comments. Nothing is derived
+from the grammar, so every statement that DuckDB understands passes; a mistake here makes a
+query fail and never shows a row (the gateway decides that).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from jupyter_govdata.errors import QueryError
+from jupyter_govdata.query.placeholders import Placeholder, find_placeholders
+from jupyter_govdata.query.positions import Rewrite, place
+from jupyter_govdata.query.tokens import CLOSING, OPENING, Token, TokenType, tokenize, word_of
+
+AtKind = Literal["version", "timestamp", "tag"]
+_QUOTED_TEMPLATE = re.compile(r"\{\{\s*[^\W\d]\w*\s*\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class AtClause:
+    """``AT (VERSION => ... | TIMESTAMP => ... | TAG => ...)`` behind a name.
+
+    `value` is the literal's text or the parameter's placeholder; `start` and `end` (exclusive)
+    enclose the clause.
+    """
+
+    kind: AtKind
+    value: str | Placeholder
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Two words with a dot between them: an asset, or a column of a table.
+
+    Args:
+        name: ``first.second`` in lower case, as DuckDB compares names.
+        start: Where the first word starts.
+        end: Where the second word ends (exclusive).
+        deeper: Another name stands before it (``database.schema.table``).
+        at: The version asked for, or None.
+    """
+
+    name: str
+    start: int
+    end: int
+    deeper: bool = False
+    at: AtClause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a SQL text names.
+
+    Args:
+        text: As the user wrote it.
+        references: Candidates for assets, in order.
+        placeholders: Parameters, in order; one name may come several times.
+        words: All names that stand alone, as written: candidates for tables and variables.
+        ordered: The last statement ends in an ORDER BY of its own.
+        notes: Remarks for the user.
+    """
+
+    text: str
+    references: tuple[Reference, ...] = ()
+    placeholders: tuple[Placeholder, ...] = ()
+    words: frozenset[str] = frozenset()
+    ordered: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters, each once, in order of appearance."""
+        return tuple(dict.fromkeys(p.name for p in self.placeholders))
+
+
+def placeholders(sql: str) -> tuple[str, ...]:
+    """Return the names of the parameters of a SQL text, each once.
+
+    >>> placeholders("SELECT :a, {{ b }}, $a, x::int, 'no :c'")
+    ('a', 'b')
+    """
+    return analyse(sql).parameters
+
+
+def analyse(sql: str) -> Analysis:
+    """Find what a SQL text names.
+
+    A text that does not tokenize names nothing: DuckDB then says what is wrong with it.
+
+    Raises:
+        QueryError: A parameter without a name, or ``{{ }}`` around anything but a plain name.
+    """
+    tokens = tokenize(sql)
+    found = find_placeholders(sql, tokens)
+    return Analysis(
+        text=sql,
+        references=tuple(_references(sql, tokens, {p.start: p for p in found})),
+        placeholders=found,
+        words=frozenset(_words(sql, tokens)),
+        ordered=_ordered(tokens),
+        notes=_notes(tokens),
+    )
+
+
+def rewrite(analysis: Analysis, tables: dict[Reference, str]) -> Rewrite:
+    """Return the text that DuckDB gets: parameters as ``$name``, `tables` in place of names.
+
+    A replaced reference loses its AT clause.
+    """
+    edits = [(p.start, p.end, f"${p.name}") for p in analysis.placeholders]
+    dropped: list[tuple[int, int]] = []
+    for reference, table in tables.items():
+        edits.append((reference.start, reference.end, table))
+        if reference.at is not None:
+            edits.append((reference.at.start, reference.at.end, ""))
+            dropped.append((reference.at.start, reference.at.end))
+    kept = [e for e in edits if not any(a <= e[0] and e[1] <= b and e[2] for a, b in dropped)]
+    return Rewrite.of(analysis.text, kept)
+
+
+# -- words -------------------------------------------------------------------------------------
+
+
+def _words(sql: str, tokens: list[Token]) -> Iterator[str]:
+    for i, token in enumerate(tokens):
+        before = tokens[i - 1].token_type if i else None
+        after = tokens[i + 1].token_type if i + 1 < len(tokens) else None
+        if TokenType.DOT not in (before, after) and (word := word_of(sql, token)) is not None:
+            yield word
+
+
+def _references(
+    sql: str, tokens: list[Token], parameters: dict[int, Placeholder]
+) -> Iterator[Reference]:
+    for i in range(len(tokens) - 2):
+        first, dot, second = tokens[i : i + 3]
+        if dot.token_type is not TokenType.DOT:
+            continue
+        names = word_of(sql, first), word_of(sql, second)
+        if names[0] is None or names[1] is None:
+            continue
+        yield Reference(
+            name=f"{names[0]}.{names[1]}".lower(),
+            start=first.start,
+            end=second.end + 1,
+            deeper=i > 0 and tokens[i - 1].token_type is TokenType.DOT,
+            at=_at_clause(sql, tokens, i + 3, parameters),
+        )
+
+
+def _at_clause(
+    sql: str, tokens: list[Token], i: int, parameters: dict[int, Placeholder]
+) -> AtClause | None:
+    head = tokens[i : i + 4]
+    if len(head) < 4 or head[0].text.upper() != "AT" or head[1].token_type is not TokenType.L_PAREN:
+        return None
+    kind = head[2].text.lower()
+    if kind not in ("version", "timestamp", "tag") or head[3].token_type is not TokenType.FARROW:
+        return None
+    end = next(
+        (k for k in range(i + 4, len(tokens)) if tokens[k].token_type is TokenType.R_PAREN), None
+    )
+    body = tokens[i + 4 : end] if end is not None else []
+    value = _at_value(body, parameters)
+    if end is None or value is None:
+        raise place(
+            QueryError(
+                f"`AT ({kind.upper()} => ...)` takes one literal or one parameter",
+                hint="write `AT (VERSION => 123)`, `AT (TIMESTAMP => '2026-01-31')`, "
+                "`AT (TAG => 'name')`, or `$name` for the value",
+            ),
+            sql,
+            head[0].start,
+        )
+    return AtClause(kind, value, head[0].start, tokens[end].end + 1)  # type: ignore[arg-type]
+
+
+def _at_value(body: list[Token], parameters: dict[int, Placeholder]) -> str | Placeholder | None:
+    if not body:
+        return None
+    parameter = parameters.get(body[0].start)
+    if parameter is not None:
+        return parameter if body[-1].end < parameter.end else None
+    if len(body) > 1 and body[0].text.upper() in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
+        body = body[1:]  # TIMESTAMP '2026-01-31'
+    if len(body) == 1 and body[0].token_type in (TokenType.STRING, TokenType.NUMBER):
+        return body[0].text
+    return None
+
+
+# -- the rest ----------------------------------------------------------------------------------
+
+
+def _ordered(tokens: list[Token]) -> bool:
+    depth, ordered = 0, False
+    for i, token in enumerate(tokens):
+        if token.token_type in OPENING:
+            depth += 1
+        elif token.token_type in CLOSING:
+            depth -= 1
+        elif token.token_type is TokenType.SEMICOLON and i + 1 < len(tokens):
+            ordered = False
+        elif token.token_type is TokenType.ORDER_BY and depth == 0:
+            ordered = True
+    return ordered
+
+
+def _notes(tokens: list[Token]) -> tuple[str, ...]:
+    quoted = (_QUOTED_TEMPLATE.search(t.text) for t in tokens if t.token_type is TokenType.STRING)
+    return tuple(
+        f"`{found.group()}` inside quotes is plain text; write it without the quotes to bind it"
+        for found in quoted
+        if found
+    )

@@ -1,0 +1,126 @@
+"""The governed scans of one statement. Runs in the kernel; DuckDB's threads enter here.
+
+DuckDB turns an exception in a reader into text, so the original is kept here and raised by the
+engine instead. Streams are cancelled here when the user interrupts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from jupyter_govdata.errors import GovDataError
+from jupyter_govdata.model.scan import At, ScanRequest
+from jupyter_govdata.model.stamp import Receipt
+from jupyter_govdata.query.conditions import Condition
+from jupyter_govdata.query.expression import UnreadableFilterError
+from jupyter_govdata.query.local_filter import keep
+from jupyter_govdata.query.source import AssetSource, ScanStream
+
+
+class StoppedError(Exception):
+    """The user interrupted: makes DuckDB fail, and never leaves this room."""
+
+
+@dataclass
+class Reads:
+    """What a running statement reads, and why it failed.
+
+    Args:
+        source: Where scans come from.
+        purpose: Purpose of the statement; None takes the principal's own.
+    """
+
+    source: AssetSource
+    purpose: str | None
+    failure: GovDataError | None = None
+    unreadable: UnreadableFilterError | None = None
+    rows: int = 0
+    bytes: int = 0
+    _streams: list[tuple[ScanStream, At | None]] = field(default_factory=list)
+    _stopped: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def open(self, request: ScanRequest, at: At | None) -> ScanStream:
+        """Start a scan.
+
+        Raises:
+            GovDataError: The gateway's answer; it is kept as `failure`, too.
+            StoppedError: The statement was interrupted.
+        """
+        try:
+            stream = self.source.open_scan(request)
+        except GovDataError as error:
+            self.fail(error)
+            raise
+        with self._lock:
+            self._streams.append((stream, at))
+            stopped = self._stopped
+        if stopped:
+            stream.cancel()
+            raise StoppedError
+        return stream
+
+    def batches(
+        self, stream: ScanStream, schema: pa.Schema, conditions: Sequence[Condition]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of a stream that meet `conditions`, with the columns of `schema`."""
+        try:
+            with stream.reader() as reader:
+                for batch in reader:
+                    self.rows += batch.num_rows
+                    self.bytes += batch.nbytes
+                    kept = keep(batch, conditions)
+                    if kept.num_rows:
+                        yield _shaped(kept, schema)
+        except GovDataError as error:
+            self.fail(error)
+            raise
+        finally:
+            stream.cancel()
+        if self._stopped:
+            # INVARIANT: a cancelled stream ends early without an error; what it delivered must
+            # never pass for the whole scan (think of CREATE TABLE AS).
+            raise StoppedError
+
+    def fail(self, error: GovDataError) -> None:
+        """Keep the first failure."""
+        with self._lock:
+            if self.failure is None:
+                self.failure = error
+
+    def stop(self) -> None:
+        """Cancel everything, now and for scans that start later."""
+        with self._lock:
+            self._stopped = True
+            streams = [stream for stream, _ in self._streams]
+        for stream in streams:
+            stream.cancel()
+
+    @property
+    def stopped(self) -> bool:
+        """True after `stop`."""
+        return self._stopped
+
+    def close(self) -> None:
+        """End all streams, so that their receipts are complete."""
+        for stream, _ in self._streams:
+            stream.cancel()
+
+    def receipts(self) -> list[tuple[Receipt, At | None]]:
+        """Return the receipts of all scans, each with the version that was asked for."""
+        return [(r, at) for stream, at in self._streams for r in stream.receipts]
+
+
+def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if batch.schema.equals(schema):
+        return batch
+    columns = [_plain(batch.column(f.name), f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _plain(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    return values if values.type == kind else values.cast(kind)
