@@ -19,6 +19,7 @@ from typing import Any
 import cedarpy
 
 from jupyter_govdata.errors import PolicyFileError
+from jupyter_govdata.policy.tokens import quoted
 
 Json = Any
 """A value of Cedar's JSON policy format."""
@@ -41,6 +42,10 @@ class EntityRef:
     def uid(self) -> dict[str, str]:
         """Return the form that names an entity in requests and entity lists."""
         return {"type": self.type, "id": self.id}
+
+    def text(self) -> str:
+        """Return the form that stands in policies, e.g. ``User::"ana"``."""
+        return f"{self.type}::{quoted(self.id)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,12 @@ class Request:
                 "now": {"__extn": {"fn": "datetime", "arg": self.now}},
             },
         }
+
+    def to_cedar_text(self) -> dict[str, Any]:
+        """Return the form that partial evaluation takes: entities as text."""
+        action = EntityRef("Action", self.action)
+        texts = {"principal": self.principal, "action": action, "resource": self.resource}
+        return {**self.to_cedar(), **{key: ref.text() for key, ref in texts.items()}}
 
 
 def parse_policy(text: str) -> dict[str, Json]:
@@ -219,7 +230,7 @@ def evaluate_partially(
     """
     if not policies.ids:
         return {}, frozenset()
-    result = cedarpy.is_authorized_partial(request.to_cedar(), policies.inner, entities.inner)
+    result = cedarpy.is_authorized_partial(request.to_cedar_text(), policies.inner, entities.inner)
     errored = set(_errored(result.diagnostics.errors, policies.ids))
     residuals = {}
     for name, policy in (result.residuals or {}).items():

@@ -145,6 +145,8 @@ class Translator(Comparer):
             return self.has(body["left"], body["attr"])
         if name in ("is", "in", "hasTag"):
             return self.outside_truth(expr)
+        if name == "unknown" and body[0]["Value"].startswith(HAS):
+            return self._present(body[0]["Value"][len(HAS) :])
         return self._each_value(expr, self._as_boolean)
 
     def _chain(self, expr: Json, name: str) -> Truth:
@@ -217,14 +219,16 @@ class Translator(Comparer):
         """Return the column, stand-in or subject that an unknown stands for."""
         name = body[0]["Value"]
         if name.startswith(HAS):
-            column = name[len(HAS) :]
-            columns = self.row.subject_columns if column == "subject" else frozenset((column,))
-            present = not_null(columns)
-            absent = any_of(*(IsNull(c) for c in sorted(columns)))
-            return ((present, Const("bool", True)), (absent, Const("bool", False)))
+            truth = self._present(name[len(HAS) :])
+            return ((truth.yes, Const("bool", True)), (truth.no, Const("bool", False)))
         if name == "subject":
             return self.subject()
         return self.column(name)
+
+    def _present(self, name: str) -> Truth:
+        columns = self.row.subject_columns if name == "subject" else frozenset((name,))
+        absent = any_of(*(IsNull(column) for column in sorted(columns)))
+        return Truth(not_null(columns), absent, frozenset())
 
     def column(self, name: str) -> Alternatives:
         """Return the term of a column.
@@ -367,7 +371,7 @@ def both(left: Truth, right: Truth) -> Truth:
     needs = None
     if left.needs is not None and right.needs is not None and right.needs <= left.needs:
         needs = left.needs
-    return Truth(all_of(left.yes, right.yes), any_of(left.no, all_of(reached, right.no)), needs)
+    return Truth(_meet(left.yes, right.yes), any_of(left.no, _meet(reached, right.no)), needs)
 
 
 def either(left: Truth, right: Truth) -> Truth:
@@ -384,10 +388,25 @@ def choose(test: Truth, then: Truth, other: Truth) -> Truth:
     parts = (test.needs, then.needs, other.needs)
     exact = test.needs is not None and all(p is not None and p <= test.needs for p in parts)
     return Truth(
-        any_of(all_of(test.yes, then.yes), all_of(test.no, other.yes)),
-        any_of(all_of(test.yes, then.no), all_of(test.no, other.no)),
+        any_of(_meet(test.yes, then.yes), _meet(test.no, other.yes)),
+        any_of(_meet(test.yes, then.no), _meet(test.no, other.no)),
         test.needs if exact else None,
     )
+
+
+def _meet(*parts: Predicate) -> Predicate:
+    """Return the conjunction without the `IS NOT NULL` that other parts imply."""
+    whole = all_of(*parts)
+    if not isinstance(whole, And):
+        return whole
+    kept: list[Predicate] = []
+    for i, part in enumerate(whole.args):
+        if isinstance(part, IsNull) and part.negated:
+            others = (*kept, *whole.args[i + 1 :])
+            if any(part.column in _not_null_in(other) for other in others):
+                continue
+        kept.append(part)
+    return all_of(*kept)
 
 
 def _merge(parts: list[tuple[Predicate, Truth]]) -> Truth:
@@ -396,8 +415,8 @@ def _merge(parts: list[tuple[Predicate, Truth]]) -> Truth:
     if len(parts) > MAX_ALTERNATIVES:
         unsupported("a condition with so many cases")
     return Truth(
-        any_of(*(all_of(guard, truth.yes) for guard, truth in parts)),
-        any_of(*(all_of(guard, truth.no) for guard, truth in parts)),
+        any_of(*(_meet(guard, truth.yes) for guard, truth in parts)),
+        any_of(*(_meet(guard, truth.no) for guard, truth in parts)),
     )
 
 

@@ -93,4 +93,5 @@ def _statement(text: str, tokens: list[Token]) -> Statement:
 def quoted(value: str) -> str:
     """Return `value` as a Cedar string literal in its usual spelling."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    safe = (c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in escaped)
+    return '"' + "".join(safe) + '"'
