@@ -27,7 +27,8 @@ from jupyter_govdata.formats.text import MARKERS, Converted, convert, count_true
 FIRST = 1_000
 TOLERANCE = 1_000
 _EXACT = 2**53
-_ORDER = ("long", "double", "boolean", "date", "timestamp", "timestamptz")
+NUMBERS = ("long", "double", "boolean")
+DATES = ("date", "timestamp", "timestamptz")
 
 
 @dataclass(slots=True)
@@ -36,6 +37,8 @@ class Guess:
 
     Args:
         null_values: As in `text.convert`.
+        order: Types to try, in this order.
+        strict: A single misfit makes the column text.
         kind: Iceberg type name, or None before the first value.
         seen: Values that are not missing.
         misfits: Values among them that do not fit `kind`.
@@ -43,6 +46,8 @@ class Guess:
     """
 
     null_values: Sequence[str] | None = None
+    order: tuple[str, ...] = (*NUMBERS, *DATES)
+    strict: bool = False
     kind: str | None = None
     seen: int = 0
     misfits: int = 0
@@ -69,7 +74,8 @@ class Guess:
 
     def settle(self) -> pa.DataType:
         """Return the type, after the last value."""
-        if self.kind is None or self.misfits * TOLERANCE > self.seen:
+        allowed = 0 if self.strict else self.seen // TOLERANCE
+        if self.kind is None or self.misfits > allowed:
             self.misfits = 0
             self.kind = "string"
         return arrow_type(self.kind)
@@ -86,7 +92,7 @@ class Guess:
             return None
         self._head.append(present.slice(0, need))
         head = pa.concat_arrays(self._head)
-        self.kind = next((k for k in _ORDER if self._fits(head, k)), "string")
+        self.kind = next((k for k in self.order if self._fits(head, k)), "string")
         if self.kind == "string":
             self._head = []
             return None

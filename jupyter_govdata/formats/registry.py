@@ -7,6 +7,7 @@ an entry point names a `Format`. A built-in name is never replaced.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -52,7 +53,9 @@ def _lazy(module: str, name: str) -> Callable[[Request], Source]:
 
 
 def _is_dataset_json(head: bytes) -> bool:
-    return head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and b'"datasetJSONVersion"' in head
+    text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    rows_first = re.match(rb'\{\s*"rows"\s*:\s*\[\s*\[', text)
+    return text.startswith(b"{") and (b'"datasetJSONVersion"' in head or bool(rows_first))
 
 
 def _is_json(head: bytes) -> bool:

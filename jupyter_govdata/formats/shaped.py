@@ -6,7 +6,8 @@ Runs in the client process; trusts nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +24,7 @@ from jupyter_govdata.formats.names import column_names, renamed
 from jupyter_govdata.formats.rejects import Reject
 from jupyter_govdata.formats.source import Request, Source
 from jupyter_govdata.formats.text import Converted, convert, piecewise
+from jupyter_govdata.formats.values import typed
 
 
 class ShapedSource(Source):
@@ -66,25 +68,49 @@ class ShapedSource(Source):
 
         Args:
             batch: Of the native schema.
-            lines: Line (or 1-based number) of each row.
+            lines: 1-based number of each row.
         """
-        self.rows_read += batch.num_rows
+        return self._fit_columns(batch.columns, lines, lambda row: _raw(batch, row))
+
+    def _fit_columns(
+        self,
+        columns: Sequence[Any],
+        lines: Sequence[int],
+        raw: Callable[[int], str],
+        refused: Sequence[Reject] = (),
+    ) -> pa.RecordBatch:
+        """Do the work of `_fit` for columns that are Arrow arrays or lists of Python values.
+
+        Args:
+            columns: One per column of the schema.
+            lines: Line (or 1-based number) of each row.
+            raw: Gives the row as the source has it.
+            refused: Rows that are no rows at all; not counted in `rows_read` here.
+        """
+        self.rows_read += len(lines)
         arrays: list[pa.Array] = []
         misfits: dict[int, tuple[str, str]] = {}
-        for array, field in zip(batch.columns, self.schema, strict=True):
-            done = cast(array, field.type, self._null_values)
+        for index, (column, field) in enumerate(zip(columns, self.schema, strict=True)):
+            done = self._cast(index, column)
             arrays.append(done.array)
             if done.bad is not None:
                 reason = f"not a {type_name(field.type)}"
                 for row in pc.indices_nonzero(done.bad).to_pylist():
                     misfits.setdefault(row, (field.name, reason))
         shaped = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        if misfits or refused:
+            rejects = [Reject(lines[row], *why, raw=raw(row)) for row, why in misfits.items()]
+            self.reject.add(sorted([*rejects, *refused], key=lambda reject: reject.line))
         if not misfits:
             return shaped
-        self.reject.add(
-            Reject(lines[row], *misfits[row], raw=_raw(batch, row)) for row in sorted(misfits)
-        )
-        return shaped.filter(pa.array([i not in misfits for i in range(batch.num_rows)]))
+        return shaped.filter(pa.array([i not in misfits for i in range(len(lines))], pa.bool_()))
+
+    def _cast(self, index: int, column: Any) -> Converted:
+        """Convert one column to the type of `schema`."""
+        kind = self.schema.field(index).type
+        if isinstance(column, list):
+            return typed(column, kind, self._null_values)
+        return cast(column, kind, self._null_values)
 
 
 def cast(
