@@ -27,7 +27,8 @@ test: $(VENV)/.test lint  ## Lint, types and every test that needs no server
 
 .PHONY: test-all
 test-all: $(VENV)/.test lint  ## All tests: servers, attacks, slow ones, more fuzzing
-	tests/services/run.sh $(BIN)/python -m pytest $(ARGS)
+	GOVDATA_TEST_ALL=1 GOVDATA_NON_INTERFERENCE_QUERIES=3000 \
+	  tests/services/postgres.sh run $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.test  ## Check style, format and types

@@ -15,16 +15,18 @@ settings.register_profile("quick", deadline=None, max_examples=60)
 settings.register_profile("all", deadline=None, max_examples=1000)
 settings.load_profile("all" if ALL else "quick")
 
-REASONS = {
-    "slow": "takes long: run `make test-all`",
-    "services": "needs a database server: run `make test-all`",
+SKIPPED = {
+    "slow": (ALL, "takes long: run `make test-all`"),
+    "services": (
+        "GOVDATA_TEST_POSTGRES" in os.environ,
+        "needs PostgreSQL: run `make test-all`, or "
+        "`tests/services/postgres.sh run .venv/bin/python -m pytest -m services`",
+    ),
 }
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if ALL:
-        return
     for item in items:
-        for name, reason in REASONS.items():
-            if item.get_closest_marker(name):
+        for name, (wanted, reason) in SKIPPED.items():
+            if not wanted and item.get_closest_marker(name):
                 item.add_marker(pytest.mark.skip(reason=reason))

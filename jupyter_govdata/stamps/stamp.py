@@ -132,8 +132,11 @@ def _parameter(name: str, value: Any) -> Any:
             return ["duration", str(value // dt.timedelta(microseconds=1))]
         case uuid.UUID():
             return ["uuid", str(value)]
-        case list() | tuple():
+        case list() | tuple() | range():
             return ["list", [_parameter(name, v) for v in value]]
+        case set() | frozenset():
+            # A set has no order of its own: strings come in another one in every process.
+            return ["set", sorted((_parameter(name, v) for v in value), key=canonical_json)]
         case Mapping():
             return ["struct", {str(k): _parameter(name, v) for k, v in value.items()}]
         case _:

@@ -108,11 +108,14 @@ def test_stamp_parameters_of_every_bindable_type_are_defined() -> None:
         dt.timedelta(seconds=1),
         uuid.UUID(int=1),
         [1, "a"],
+        {1, "a"},
         {"a": 1},
     ]
     digests = {stamp(parameters={"p": v}).parameters_digest for v in values}
     assert len(digests) == len(values)
     assert stamp(parameters={"p": np.int64(1)}) == stamp(parameters={"p": 1})
+    assert stamp(parameters={"p": range(2)}) == stamp(parameters={"p": [0, 1]})
+    assert stamp(parameters={"p": {"b", "a"}}) == stamp(parameters={"p": frozenset("ab")})
 
 
 def test_stamp_parameter_of_unknown_type_refuses_without_its_value() -> None:
