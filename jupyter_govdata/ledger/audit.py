@@ -118,7 +118,7 @@ class Audit:
         self, *, since: dt.datetime | None, principal: str | None, asset: str | None, limit: int
     ) -> tuple[AuditEntry, ...]:
         """Return the newest records first; see `Ledger.records`."""
-        query = select(audit).order_by(audit.c.seq.desc()).limit(limit)
+        query = select(audit).order_by(audit.c.seq.desc()).limit(max(limit, 0))
         if since is not None:
             query = query.where(audit.c.when >= timestamp(since))
         if principal is not None:

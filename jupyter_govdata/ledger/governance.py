@@ -98,7 +98,7 @@ class Governance:
 
     def history(self, limit: int = 1_000) -> tuple[GovernanceChange, ...]:
         """See `Ledger.history`."""
-        query = select(changes).order_by(changes.c.epoch.desc()).limit(limit)
+        query = select(changes).order_by(changes.c.epoch.desc()).limit(max(limit, 0))
         with self._store.read() as conn:
             return tuple(
                 GovernanceChange(

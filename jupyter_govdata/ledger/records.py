@@ -212,7 +212,8 @@ def visible(text: str, limit: int = MAX_TEXT) -> str:
         if char == "\\":
             out.append("\\\\")
         elif unicodedata.category(char) in _UNSAFE:
-            out.append(f"\\u{ord(char):04x}")
+            code = ord(char)
+            out.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
         else:
             out.append(char)
     shown = "".join(out)

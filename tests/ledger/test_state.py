@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import sys
@@ -288,7 +287,7 @@ def test_store_file_replaced_by_an_older_one_is_noticed(tmp_path: Path) -> None:
     shutil.copy(path, tmp_path / "old.db")
     with Ledger.open(f"sqlite:///{path}") as opened:
         opened.put_card(CARD, "ana")
-        os.replace(tmp_path / "old.db", path)
+        (tmp_path / "old.db").replace(path)
         for call in (opened.epoch, opened.state, lambda: opened.put_card(CARD, "ana")):
             with pytest.raises(StorageError, match="replaced or removed"):
                 call()
