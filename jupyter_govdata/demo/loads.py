@@ -113,7 +113,9 @@ def _genomics() -> Iterator[Load]:
 
 
 def _spatial() -> Iterator[Load]:
-    yield Load("spatial.lung_cells", "lung_mif/lung_df_small.csv.gz")
+    # The file has `X` and `x`, which SQL does not tell apart: the reader calls the second `x_2`.
+    names = {"column_1": "row_number", "X": "full_set_row", "x_2": "x"}
+    yield Load("spatial.lung_cells", "lung_mif/lung_df_small.csv.gz", options={"columns": names})
     yield Load("spatial.prostate_cores", "prostate_tma_mif/clinical.csv")
     yield Load("spatial.prostate_summary", "prostate_tma_mif/summary.csv.gz")
     for number, path in enumerate(sorted((DATA / "prostate_tma_mif/cells").glob("*.csv.gz"))):

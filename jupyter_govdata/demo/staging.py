@@ -14,6 +14,7 @@ import gzip
 import io
 from collections.abc import Sequence
 from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
