@@ -1,0 +1,12 @@
+"""Assets as Iceberg tables: schemas, snapshots, loads and plans. The only user of pyiceberg.
+
+Runs in the gateway, which holds the credentials of catalog and storage. Asks no policy: whoever
+calls it has decided.
+"""
+
+from jupyter_govdata.catalog.catalog import Catalog
+from jupyter_govdata.catalog.types import normalise_schema
+from jupyter_govdata.catalog.versions import Version
+from jupyter_govdata.catalog.writing import Limits
+
+__all__ = ["Catalog", "Limits", "Version", "normalise_schema"]
