@@ -150,7 +150,11 @@ class QueryEngine:
                 self._job.join()  # an interrupted query that did not end in time
             self._reads = Reads(self._source, purpose)
             self._job = job = Job(work, self._stop)
-            return job.wait()
+            try:
+                return job.wait()
+            finally:
+                if job.done:
+                    self._job = None  # it holds the result
 
     def _stop(self) -> None:
         self._connection.interrupt()

@@ -13,7 +13,8 @@ import pyarrow as pa
 from jupyter_govdata.errors import MissingExtraError
 from jupyter_govdata.model.stamp import Receipt, Stamp
 from jupyter_govdata.model.view import AssetView
-from jupyter_govdata.query.text_table import result_text
+from jupyter_govdata.query.html_table import result_html
+from jupyter_govdata.query.text_table import DEFAULT_ROWS, result_text
 from jupyter_govdata.stamps.stamp import make_stamp
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class QueryResult:
         scanned_rows: Rows that the gateway sent.
         scanned_bytes: Their size in Arrow's memory format.
         notes: Remarks about the query.
+        shown_rows: Rows that are displayed at most.
     """
 
     table: pa.Table
@@ -55,6 +57,7 @@ class QueryResult:
     scanned_rows: int = 0
     scanned_bytes: int = 0
     notes: tuple[str, ...] = ()
+    shown_rows: int = DEFAULT_ROWS
 
     @property
     def columns(self) -> list[str]:
@@ -96,10 +99,13 @@ class QueryResult:
             yield from batch.to_pylist()
 
     def __str__(self) -> str:
-        return result_text(self)
+        return result_text(self, self.shown_rows)
 
     def __repr__(self) -> str:
-        return result_text(self)
+        return result_text(self, self.shown_rows)
+
+    def _repr_html_(self) -> str:
+        return result_html(self, self.shown_rows)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Hand the table to any library that reads Arrow."""

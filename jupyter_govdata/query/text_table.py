@@ -79,6 +79,9 @@ def facts(result: QueryResult) -> list[str]:
     if result.assets:
         parts.append(f"purpose {result.purpose}" if result.purpose else "no purpose")
         parts.append(result.wall)
+    stamp = result.__dict__.get("stamp")  # showing a result does not compute its digest
+    if stamp is not None:
+        parts.append(f"digest {stamp.result_digest[:15]}")
     return parts
 
 
@@ -88,10 +91,10 @@ def column_badges(result: QueryResult) -> dict[str, str]:
     A column that the query computed under another name has none: the line under the result says
     which assets were masked.
     """
-    found: dict[str, str] = {}
-    for masks in result.masked.values():
-        found.update({c: kind for c, kind in masks.items() if c in result.table.column_names})
-    return found
+    masks = {column: "masked" for r in result.receipts for column in r.masked}
+    for kinds in result.masked.values():
+        masks.update(kinds)
+    return {c: kind for c, kind in masks.items() if c in result.table.column_names}
 
 
 def count(number: int, noun: str) -> str:

@@ -1,0 +1,103 @@
+"""What stands behind ``%govdata`` and ``%%govsql``. Runs in the kernel."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from dataclasses import dataclass
+from typing import NoReturn
+
+from jupyter_govdata.errors import ConfigError
+
+# The assignment stands at the head only: `SELECT 1 << 3` is SQL.
+_ASSIGN = re.compile(r"\s*([^\W\d]\w*)\s*<<(?=\s|$)")
+_OPTION = re.compile(r"\s*--(purpose|limit)(?:=|\s+)(\"[^\"]*\"|'[^']*'|\S+)(?=\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class SqlArguments:
+    """``[NAME <<] [--purpose P] [--limit N]`` and the SQL behind it.
+
+    Args:
+        rest: SQL on the same line.
+        name: Variable to assign the result to, or None.
+        purpose: Purpose of this query, or None.
+        limit: Rows to show, or None.
+    """
+
+    rest: str
+    name: str | None = None
+    purpose: str | None = None
+    limit: int | None = None
+
+
+def parse_sql_line(line: str) -> SqlArguments:
+    """Split the first line of ``%%govsql``.
+
+    Raises:
+        ConfigError: A limit that is not a number.
+    """
+    name: str | None = None
+    options: dict[str, str] = {}
+    while True:
+        if name is None and (found := _ASSIGN.match(line)):
+            name = found[1]
+        elif found := _OPTION.match(line):
+            options[found[1]] = found[2].strip("'\"")
+        else:
+            break
+        line = line[found.end() :]
+    limit = options.get("limit")
+    if limit is not None and not (limit.isdecimal() and limit.isascii()):
+        raise ConfigError("`--limit` takes a number of rows", hint="`%%govsql --limit 100`")
+    rows = None if limit is None else int(limit)
+    return SqlArguments(line.strip(), name, options.get("purpose"), rows)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        usage = " ".join(self.format_usage().split()).removeprefix("usage: ")
+        raise ConfigError(message, hint=usage)
+
+
+def govdata_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``%govdata``."""
+    parser = _Parser(prog="%govdata", add_help=False)
+    commands = parser.add_subparsers(dest="command", parser_class=_Parser, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, add_help=False)
+
+    connect = command("connect", "open a session: a lake folder, an address, or the default")
+    connect.add_argument("target", nargs="?")
+    connect.add_argument("--as", dest="user", metavar="USER")
+    connect.add_argument("--purpose")
+    command("whoami", "who you are, and how strong the wall is")
+    command("purpose", "show or declare the purpose").add_argument("purpose", nargs="?")
+    command("ls", "visible assets").add_argument("namespace", nargs="?")
+    command("search", "visible assets that hold all words").add_argument("text", nargs="+")
+    command("describe", "the card of an asset").add_argument("asset")
+    command("versions", "the versions of an asset").add_argument("asset")
+    preview = command("preview", "the first rows of an asset")
+    preview.add_argument("asset")
+    preview.add_argument("--rows", type=int, default=20)
+    explain = command("explain", "what you may see of an asset, and why")
+    explain.add_argument("asset")
+    explain.add_argument("--as", dest="user", metavar="USER")
+    command("close", "close the session")
+    command("help", "this list")
+    return parser
+
+
+def parse_govdata(line: str) -> argparse.Namespace:
+    """Parse the arguments of ``%govdata``.
+
+    Raises:
+        ConfigError: An unknown command or a wrong argument.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as exc:
+        raise ConfigError("a quotation mark is not closed") from exc
+    return govdata_parser().parse_args(words or ["help"])
