@@ -25,15 +25,13 @@ from jupyter_govdata.formats.source import Request
 from jupyter_govdata.formats.text import Converted
 
 _CHUNK = 50_000
-_DATES = frozenset(
-    ["DATE", "DAY", "DDMMYY", "DOWNAME", "E8601DA", "B8601DA", "IS8601DA", "JULDAY", "JULIAN", "MMDDYY", "MMYY", "MONNAME", "MONTH", "MONYY", "NENGO", "NLDATE", "PDJULG", "PDJULI", "QTR", "QTRR", "WEEKDATE", "WEEKDATX", "WEEKDAY", "WEEKU", "WEEKV", "WEEKW", "WORDDATE", "WORDDATX", "YEAR", "YYMM", "YYMMDD", "YYMON", "YYQ", "YYQR"]
-)
-_DATETIMES = frozenset(
-    ["DATETIME", "DATEAMPM", "DTDATE", "DTMONYY", "DTWKDATX", "DTYEAR", "DTYYQC", "E8601DT", "E8601DZ", "E8601DN", "E8601DX", "B8601DT", "B8601DZ", "B8601DN", "IS8601DT", "IS8601DZ", "MDYAMPM", "NLDATM"]
-)
-_TIMES = frozenset(
-    ["TIME", "TIMEAMPM", "TOD", "HHMM", "HOUR", "MMSS", "E8601TM", "E8601TZ", "B8601TM", "IS8601TM", "IS8601TZ", "NLTIMAP"]
-)
+# Names of formats between blanks, without width.
+_DATES = """ DATE DAY DDMMYY DOWNAME E8601DA B8601DA IS8601DA JULDAY JULIAN MMDDYY MMYY MONNAME \
+MONTH MONYY NENGO NLDATE PDJULG PDJULI QTR QTRR WEEKDATE WEEKDATX WEEKDAY WEEKU WEEKV WEEKW \
+WORDDATE WORDDATX YEAR YYMM YYMMDD YYMON YYQ YYQR """
+_DATETIMES = """ DATETIME DATEAMPM DTDATE DTMONYY DTWKDATX DTYEAR DTYYQC E8601DT E8601DZ E8601DN \
+E8601DX B8601DT B8601DZ B8601DN IS8601DT IS8601DZ MDYAMPM NLDATM """
+_TIMES = """ TIME TIMEAMPM TOD HHMM HOUR MMSS E8601TM E8601TZ B8601TM IS8601TM IS8601TZ NLTIMAP """
 _EPOCH_DAYS = 3653  # from 1960-01-01 to 1970-01-01
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # years 1 to 9999
 
@@ -159,10 +157,11 @@ def _kind_of(kind: str, fmt: str) -> pa.DataType:
 
 def _family(fmt: str) -> str:
     """Return `date`, `datetime`, `time`, or empty for a format such as ``E8601DA10.``."""
-    match = re.fullmatch(r"([A-Z]+(?:8601[A-Z]+)?)[BCDNPS]?\d*\.?\d*", fmt.upper())
-    name = match[1] if match else ""
+    match = re.fullmatch(r"([A-Z]+(?:8601[A-Z]+)?)\d*\.?\d*", fmt.upper())
+    name = match[1] if match else "?"
     for family, names in (("datetime", _DATETIMES), ("date", _DATES), ("time", _TIMES)):
-        if name in names or (name[:-1] in names and name[-1:] in "BCDNPS"):
+        # A last letter may name the separator: YYMMDDD, MMDDYYS.
+        if f" {name} " in names or (name[-1] in "BCDNPS" and f" {name[:-1]} " in names):
             return family
     return ""
 
