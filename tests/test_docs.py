@@ -1,0 +1,219 @@
+"""The documentation is held to the code: complete, linked, and its examples run."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_govdata import config
+from jupyter_govdata.cli import parser
+from jupyter_govdata.gateway.actions import ACTIONS
+from jupyter_govdata.model.decision import ACTIONS as POLICY_ACTIONS
+from jupyter_govdata.model.decision import MASK_KINDS
+from jupyter_govdata.session import Session
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FORBIDDEN = re.compile(r"\b(simply|just|obviously|easy|easily|trivial(ly)?)\b", re.IGNORECASE)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def section(page: str, heading: str) -> str:
+    """Return the text below a heading of level 2, its own subsections included."""
+    text = (REFERENCE / page).read_text("utf-8")
+    found = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/reference/{page} has no section `{heading}`"
+    return found[1]
+
+
+# -- completeness --------------------------------------------------------------------------------
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    for action in parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    raise AssertionError("the command line has no commands")
+
+
+SHARED = {"--lake", "--user", "--purpose"}
+
+
+@pytest.mark.parametrize("command", sorted(commands()))
+def test_command_is_documented_with_every_option(command: str) -> None:
+    text = section("cli.md", command)
+    shared = section("cli.md", "Options of every command that opens a session")
+    missing = []
+    for action in commands()[command]._actions:
+        for option in action.option_strings:
+            if option in ("-h", "--help") or (option in SHARED and f"`{option} " in shared):
+                continue
+            if not re.search(rf"`[^`]*{re.escape(option)}\b", text):
+                missing.append(option)
+        if not action.option_strings and action.metavar:
+            missing += [] if str(action.metavar) in text else [str(action.metavar)]
+    assert not missing, f"not in docs/reference/cli.md, `{command}`: {missing}"
+
+
+def test_commands_in_the_reference_exist() -> None:
+    text = (REFERENCE / "cli.md").read_text("utf-8")
+    named = set(re.findall(r"^## ([a-z]+)$", text, re.MULTILINE))
+    assert named == set(commands())
+
+
+def settings_of(kind: Any) -> Iterator[str]:
+    for field in dataclasses.fields(kind):
+        yield field.name
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [config.GatewayConfig, config.TlsConfig, config.OidcConfig, config.HubConfig, config.Limits],
+)
+def test_setting_is_documented(kind: Any) -> None:
+    text = section("settings.md", "Gateway: the file of `jupyter govdata serve --config FILE`")
+    missing = [s for s in settings_of(kind) if f"`{s}`" not in text and f"`[{s}]`" not in text]
+    assert not missing, f"not in docs/reference/settings.md: {missing}"
+
+
+def test_environment_variables_are_documented() -> None:
+    source = (ROOT / "jupyter_govdata").rglob("*.py")
+    used = {v for p in source for v in re.findall(r"\bGOVDATA_[A-Z_]+\b", p.read_text("utf-8"))}
+    text = (REFERENCE / "settings.md").read_text("utf-8")
+    assert not {v for v in used if f"`{v}`" not in text}
+
+
+def test_protocol_actions_are_documented() -> None:
+    text = section("wire.md", "Actions")
+    named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert named == set(ACTIONS)
+
+
+def test_policy_words_are_documented() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", section("policy.md", "Actions"), re.MULTILINE)) == set(
+        POLICY_ACTIONS
+    )
+    masks = re.findall(r'^\| `@mask\("(\w+)', section("policy.md", "Masks"), re.MULTILINE)
+    # The order is the rule: of two masks the one higher in the table counts.
+    assert masks == list(MASK_KINDS)
+
+
+def test_decision_records_are_listed() -> None:
+    text = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
+    for record in (ROOT / "docs" / "adr").glob("0*.md"):
+        assert f"]({record.name})" in text
+        title = record.read_text("utf-8").splitlines()[0]
+        assert title.startswith(f"# {record.name[:4]} ")
+
+
+# -- form ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_page_says_how_without_calling_it_easy(page: Path) -> None:
+    lines = page.read_text("utf-8").splitlines()
+    found = [
+        f"{name_of(page)}:{n}: {line}" for n, line in enumerate(lines, 1) if FORBIDDEN.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings)
+    return set(plain)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_page_links_resolve(page: Path) -> None:
+    text = page.read_text("utf-8")
+    broken = []
+    for target in LINK.findall(text):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text("utf-8"))):
+            broken.append(target)
+    assert not broken, f"{name_of(page)}: {broken}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_page_names_modules_that_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    paths = re.findall(
+        r"`((?:jupyter_govdata|tests|docs|benchmarks|example_notebooks)/[\w./-]+)`", text
+    )
+    missing = [p for p in paths if not (ROOT / p).exists()]
+    assert not missing, f"{name_of(page)}: {missing}"
+
+
+# -- examples ------------------------------------------------------------------------------------
+
+
+def blocks(language: str) -> list[Any]:
+    return [
+        pytest.param(body, id=f"{name_of(page)}-{n}")
+        for page in PAGES
+        for n, (found, body) in enumerate(BLOCK.findall(page.read_text("utf-8")))
+        if found == language
+    ]
+
+
+@pytest.fixture
+def in_demo_folder(demo_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the examples' `demo-lake` is the demo lake."""
+    (tmp_path / "demo-lake").symlink_to(demo_lake)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("body", blocks("python"))
+def test_python_example_runs(body: str, in_demo_folder: Path) -> None:
+    exec(compile(body, "example", "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("body", blocks("sql"))
+def test_sql_example_prints_what_it_says(body: str, in_demo_folder: Path) -> None:
+    """An SQL block may end in comment lines `-- `: the answer, as text."""
+    import jupyter_govdata as gd
+
+    answer = [line.removeprefix("-- ") for line in body.splitlines() if line.startswith("-- ")]
+    query = "\n".join(line for line in body.splitlines() if not line.startswith("-- "))
+    with gd.connect("demo-lake", user="ana", purpose="research") as session:
+        shown = str(session.sql(query))
+    for line in answer:
+        assert line.strip() in shown
+
+
+@pytest.mark.parametrize("body", blocks("toml"))
+def test_toml_example_is_a_valid_gateway_file(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOVDATA_DB_PASSWORD", "x")
+    file = tmp_path / "gateway.toml"
+    file.write_text(body, "utf-8")
+    assert config.read_gateway_config(file).lake
+
+
+def test_session_signatures_in_the_reference_are_the_real_ones() -> None:
+    text = section("python.md", "Session")
+    for name in ("sql", "scan", "explain", "consent", "audit", "apply"):
+        shown = re.search(rf"`{name}\(([^`]*)\)`", text)
+        assert shown, name
+        names = [p.split("=")[0].strip() for p in shown[1].split(",") if p.strip() != "*"]
+        hints = [p for p in typing.get_type_hints(getattr(Session, name)) if p != "return"]
+        assert names == hints
