@@ -193,7 +193,8 @@ class Catalog:
             name: Asset name.
             data: The rows. Columns that it lacks become NULL.
             mode: ``append``; ``overwrite`` replaces all rows; ``create`` makes the asset first.
-            provenance: Kept in the snapshot (``source``, ``sha256``, ``loaded_by`` ...).
+            provenance: Kept in the snapshot (``source``, ``sha256``, ``loaded_by`` ...); read
+                after the last row, so it may be filled while `data` is consumed.
             evolve: Permit new columns and wider number types.
             partition_by: For ``create`` only, as in `create`.
 
@@ -205,7 +206,8 @@ class Catalog:
         asset_name(name)
         if partition_by and mode != "create":
             raise CatalogError("only a new asset can be partitioned")
-        reader, told = as_reader(data), dict(provenance or {})
+        # Provenance is read when the snapshot is committed: counts are known only then.
+        reader, told = as_reader(data), {} if provenance is None else provenance
         if mode == "create":
             table, snapshot_id = create_and_load(
                 self._ice,

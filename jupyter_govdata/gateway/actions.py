@@ -139,14 +139,14 @@ def consent(gateway: Gateway, principal: str, data: Data) -> dict[str, int]:
 
 
 def audit(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
-    """Return the newest `limit` audit records and the state of the chain: for lake managers."""
+    """Return the newest `limit` audit records as lines, and the state of the chain."""
     limit = data.get("limit", 100)
     if not isinstance(limit, int) or not 1 <= limit <= 100_000:
         raise CatalogError("`limit` is between 1 and 100000")
     gateway.access.require(principal, "manage", "*", None)
     return {
-        "records": gateway.ledger.records(limit=limit),
-        "chain": gateway.ledger.verify(),
+        "lines": [entry.line() for entry in gateway.ledger.records(limit=limit)],
+        "chain": gateway.verify_audit(),
     }
 
 

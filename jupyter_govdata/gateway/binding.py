@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
 
+import pyarrow as pa
+
 from jupyter_govdata.model.asset import Asset
 from jupyter_govdata.model.decision import Decision, Mask
 from jupyter_govdata.model.predicate import (
@@ -46,6 +48,11 @@ class BoundDecision:
     masks: Mapping[str, Mask]
     visible: tuple[str, ...]
     domains: Mapping[str, str]
+
+
+def field_ids(schema: pa.Schema) -> dict[int, str]:
+    """Return field id -> column name of a version's Arrow schema, in order."""
+    return {int(field.metadata[b"PARQUET:field_id"]): field.name for field in schema}
 
 
 def _domain(template: str, names: Mapping[str, str]) -> str | None:

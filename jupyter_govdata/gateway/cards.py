@@ -12,7 +12,7 @@ import pyarrow as pa
 from jupyter_govdata.catalog import Catalog, Version
 from jupyter_govdata.errors import NotVisibleError, PurposeError
 from jupyter_govdata.gateway.access import Access, utc_now
-from jupyter_govdata.gateway.binding import bind
+from jupyter_govdata.gateway.binding import bind, field_ids
 from jupyter_govdata.gateway.state import PolicyState
 from jupyter_govdata.model import view as views
 from jupyter_govdata.model.asset import Asset, Column, Snapshot, namespace_of
@@ -136,17 +136,16 @@ class Cards:
         explained = explain(decision, card, state.governance)
         if version is None:
             return self._closed(state, card, purpose, decision)
-        bound = bind(decision, card, {c.field_id: c.name for c in version.columns})
-        shown = shown_schema(version.arrow_schema, bound.masks)
+        bound = bind(decision, card, field_ids(version.schema))
+        shown = shown_schema(version.schema, bound.masks)
         visible = pa.schema([shown.field(name) for name in bound.visible])
         by_id = {c.field_id: c for c in card.columns}
-        by_name = {c.name: by_id[c.field_id] for c in version.columns if c.field_id in by_id}
-        types = {c.name: c.type for c in version.columns}
+        by_name = {n: by_id[i] for i, n in field_ids(version.schema).items() if i in by_id}
         columns = tuple(
             replace(
                 by_name[name],
                 name=name,
-                type=types[name] if name not in bound.masks else str(shown.field(name).type),
+                type=str(shown.field(name).type) if name in bound.masks else by_name[name].type,
             )
             for name in bound.visible
         )

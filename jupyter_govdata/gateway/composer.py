@@ -12,6 +12,7 @@ from typing import Any
 from jupyter_govdata.config import GatewayConfig
 from jupyter_govdata.errors import PolicyFileError
 from jupyter_govdata.gateway.access import Access
+from jupyter_govdata.gateway.anchor import AnchorFile
 from jupyter_govdata.gateway.cards import Cards
 from jupyter_govdata.gateway.health import HealthServer, Metrics
 from jupyter_govdata.gateway.identity import Identity
@@ -28,6 +29,7 @@ from jupyter_govdata.gateway.registers import Registers
 from jupyter_govdata.gateway.scans import Scans
 from jupyter_govdata.gateway.signing import Keys, Signer, Tickets
 from jupyter_govdata.gateway.state import PolicyStates
+from jupyter_govdata.ledger import ChainReport
 
 
 class Gateway:
@@ -59,6 +61,11 @@ class Gateway:
         self.catalog = open_catalog(config, self.lake)
         self.ledger = open_ledger(config, self.lake)
         self.signer = Signer(keys.signing)
+        self._anchor = AnchorFile(
+            config.lake / "keys" / "audit.anchor", self.lake.lake_id, self.signer
+        )
+        if (anchor := self._anchor.read()) is not None:
+            self.ledger.require_continues(anchor)
         self.tickets = Tickets(keys.ticket)
         self.identity = Identity(config, self.lake.lake_id, keys.embedded)
         self.access = Access(PolicyStates(self.ledger), self.ledger, self.metrics)
@@ -88,10 +95,18 @@ class Gateway:
         """
         return {"epoch": self.access.state().epoch, "assets": len(self.catalog.names())}
 
+    def verify_audit(self) -> ChainReport:
+        """Check the whole audit chain from its anchor, and move the anchor if it is whole."""
+        report = self.ledger.verify(self._anchor.read())
+        if report.ok:
+            self._anchor.write(self.ledger.anchor())
+        return report
+
     def close(self) -> None:
-        """Stop serving health, close the store and free the lake."""
+        """Stop serving health, anchor the audit chain, close the store and free the lake."""
         if self.health is not None:
             self.health.close()
+        self._anchor.write(self.ledger.anchor())
         self.ledger.close()
         self._lock.release()
 

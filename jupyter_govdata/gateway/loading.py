@@ -108,17 +108,14 @@ class Loading:
         # Later maps lose: nothing that a client says replaces what the gateway knows.
         provenance = ChainMap(facts, counts, dict(request.provenance or {}))  # type: ignore[arg-type]
         reader = pa.RecordBatchReader.from_batches(schema, data)
-        if not exists:
-            self._catalog.create(name, schema, partition_by=request.partition_by)
-        try:
-            snapshot = self._catalog.write(
-                name, reader, mode=request.mode, provenance=provenance, evolve=request.evolve
-            )
-        except BaseException:
-            if not exists:
-                # A failed first load leaves nothing behind.
-                self._catalog.drop(name)
-            raise
+        snapshot = self._catalog.write(
+            name,
+            reader,
+            mode=request.mode,
+            provenance=provenance,
+            evolve=request.evolve,
+            partition_by=request.partition_by,
+        )
         self._ledger.record_load(
             name,
             snapshot.snapshot_id,

@@ -80,7 +80,7 @@ class Registers:
         now = dt.datetime.now(dt.UTC)
         with self._lock:
             person = self._ledger.person_of(domain, subject)
-            schema = self._catalog.resolve(name, None).arrow_schema
+            schema = self._catalog.resolve(name, None).schema
             row = {
                 "person_key": person,
                 "purpose": purpose,
@@ -97,7 +97,7 @@ class Registers:
 
     def _rows(self, card: Asset, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         version = self._catalog.resolve(card.name, None)
-        missing = [c for c in columns if c not in version.arrow_schema.names]
+        missing = [c for c in columns if c not in version.schema.names]
         if missing:
             raise CatalogError(
                 f"the register `{card.name}` needs the columns "

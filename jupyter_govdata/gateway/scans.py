@@ -25,7 +25,7 @@ from jupyter_govdata.errors import (
     StaleDecisionError,
 )
 from jupyter_govdata.gateway.access import Access, utc_now
-from jupyter_govdata.gateway.binding import BoundDecision, bind
+from jupyter_govdata.gateway.binding import BoundDecision, bind, field_ids
 from jupyter_govdata.gateway.health import Metrics
 from jupyter_govdata.gateway.signing import Signer
 from jupyter_govdata.ledger import Ledger
@@ -144,11 +144,11 @@ class Scans:
         with self._metrics.decision_timer():
             state, purpose, decision = self._access.select(principal, flat.asset, request.purpose)
         version = self._catalog.resolve(flat.asset, flat.at)
-        names = {c.field_id: c.name for c in version.columns}
+        names = field_ids(version.schema)
         bound = bind(decision, state.assets[flat.asset], names)
         columns = flat.columns if flat.columns is not None else bound.visible
         _require_visible(flat, columns, bound)
-        visible = _visible_schema(version.arrow_schema, bound)
+        visible = _visible_schema(version.schema, bound)
         check_predicate(flat.predicate, visible)
         prunable = flat.predicate if not (columns_of(flat.predicate) & set(bound.masks)) else TRUE
         plan = self._catalog.plan(version, all_of(bound.row_filter, prunable))
@@ -199,7 +199,7 @@ class Scans:
     def _parts(self, flat: FlatScan, plan: Plan) -> int:
         if flat.limit is not None:
             return 1
-        return max(1, min(self._threads, plan.rows // PART_ROWS))
+        return max(1, min(self._threads, len(plan.files), plan.rows // PART_ROWS))
 
     def _keep(self, prepared: PreparedScan) -> None:
         now = utc_now()
