@@ -64,12 +64,11 @@ def _consent(options: argparse.Namespace) -> int:
 def _audit(options: argparse.Namespace) -> int:
     with open_session(options) as session:
         found = session.audit(options.limit)
-    for entry in found["records"]:
-        answer = "permitted" if entry["permitted"] else f"refused ({entry['reason']})"
-        print(
-            f"{entry['seq']:>8}  {entry['when']}  {entry['principal']}  {entry['action']} "
-            f"{entry['asset']}  {entry['purpose']}  {answer}"
-        )
+    for line in reversed(found["lines"]):
+        print(line)
     chain = found["chain"]
-    print("the chain is intact" if chain["intact"] else f"THE CHAIN IS BROKEN: {chain}")
-    return 0 if chain["intact"] else 1
+    if chain["ok"]:
+        print(f"the chain of {chain['entries']} records is whole")
+        return 0
+    print(f"THE CHAIN IS BROKEN: {chain['message']}")
+    return 1

@@ -81,7 +81,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
     with console.status("building the demo lake") as status:
-        demo.build(options.lake, progress=lambda step: status.update(step))
+        demo.build(options.lake, progress=status.update)
     print(f"the demo lake is in {options.lake.resolve()}")
     if options.build:
         return 0

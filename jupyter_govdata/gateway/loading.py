@@ -10,6 +10,7 @@ import threading
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pyarrow as pa
 
@@ -21,6 +22,9 @@ from jupyter_govdata.ledger import Ledger
 from jupyter_govdata.model.asset import Asset, Snapshot, asset_name
 from jupyter_govdata.policy.governance import read_governance
 from jupyter_govdata.policy.validate import check
+
+
+Mode = Literal["create", "append", "overwrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class LoadRequest:
     """
 
     asset: str
-    mode: str
+    mode: Mode
     partition_by: Sequence[str] = ()
     tags: Mapping[str, str] | None = None
     description: str = ""

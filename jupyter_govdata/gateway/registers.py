@@ -124,7 +124,7 @@ class Registers:
             reader.close()
 
 
-def _no_consents(domain: str, purpose: str) -> frozenset[str]:
+def _no_consents(_domain: str, _purpose: str) -> frozenset[str]:
     return frozenset()
 
 
