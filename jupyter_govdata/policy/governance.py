@@ -148,9 +148,14 @@ def _add_policies(known: dict[str, PolicyText], found: list[PolicyText], notes: 
             known[policy.id] = policy
 
 
+def _section(node: Node | None, key: str) -> list[tuple[str, Node, Node]]:
+    fields = node.fields(f"`{node.file}`", (key,)) if node is not None else {}
+    return fields[key].entries(f"`{key}`") if key in fields else []
+
+
 def _read_purposes(node: Node | None) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, key, value in node.entries("`purposes.yaml`") if node else ():
+    for name, key, value in _section(node, "purposes"):
         if _named(key, name, "a purpose", _WORD):
             found[name] = _description(value, f"purpose `{name}`")
     return found
@@ -164,7 +169,7 @@ def _description(node: Node, what: str) -> str:
 
 def _read_tags(node: Node | None) -> dict[str, TagDefinition]:
     found: dict[str, TagDefinition] = {}
-    for name, key, value in node.entries("`tags.yaml`") if node else ():
+    for name, key, value in _section(node, "tags"):
         if not _named(key, name, "a tag", _WORD):
             continue
         what = f"tag `{name}`"

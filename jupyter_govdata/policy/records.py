@@ -204,6 +204,12 @@ def _actions(data: Mapping[str, Json]) -> tuple[str, ...]:
     return tuple(entity["id"] for entity in entities)
 
 
+def conditions(policy: PolicyText) -> list[tuple[bool, Json]]:
+    """Return the conditions of a policy: True for ``when``, False for ``unless``."""
+    parsed = json.loads(policy.cedar)
+    return [(part["kind"] == "when", part["body"]) for part in parsed["conditions"]]
+
+
 def walk_json(expr: Json, parent: Json = None) -> Iterator[tuple[Json, Json]]:
     """Yield every expression object of a Cedar JSON body with the object around it."""
     if isinstance(expr, dict):

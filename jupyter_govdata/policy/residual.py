@@ -202,17 +202,17 @@ class Translator(Comparer):
         if name == "if-then-else":
             return self._choice(body)
         if name in _LITERALS:
-            return self._literal(name, body)
+            return self.literal_of(name, body)
         if name == ".":
             return self.attribute(expr, body["left"], body["attr"])
         if name == "Record":
             return self._record(body)
         if name in ("+", "-", "*"):
-            return self._terms((body["left"], body["right"]), lambda t: arithmetic(name, t))
+            return self._terms((body["left"], body["right"]), lambda t: self.apply(name, t))
         if name == "neg":
-            return self._terms((body["arg"],), lambda t: arithmetic("neg", t))
+            return self._terms((body["arg"],), lambda t: self.apply("neg", t))
         if name in METHODS:
-            return self._terms(tuple(body), lambda t: call(name, t))
+            return self._terms(tuple(body), lambda t: self.apply(name, t))
         return self.outside(expr)
 
     def unknown(self, body: Json) -> Alternatives:
@@ -274,7 +274,8 @@ class Translator(Comparer):
                 unsupported("a record that holds a column")
         return ((TRUE, Const("record", None)),)
 
-    def _literal(self, name: str, body: Json) -> Alternatives:
+    def literal_of(self, name: str, body: Json) -> Alternatives:
+        """Return the value of a `datetime`, `duration`, `decimal` or `ip` literal."""
         if len(body) == 1 and isinstance(body[0].get("Value"), str):
             try:
                 return ((TRUE, _LITERALS[name](body[0]["Value"])),)
@@ -326,6 +327,10 @@ class Translator(Comparer):
         return _merge([(guard, test(term)) for guard, term in self.value(expr)])
 
     # -- hooks of the checker --------------------------------------------------------------
+
+    def apply(self, name: str, terms: tuple[Term, ...]) -> Term | None:
+        """Return the result of arithmetic or a date method, None where Cedar errs."""
+        return call(name, terms) if name in METHODS else arithmetic(name, terms)
 
     def outside(self, expr: Json) -> Alternatives:
         """Return the value of an expression that does not depend on the row.

@@ -1,0 +1,566 @@
+"""Walk a policy as written, with stand-ins for what only a request knows.
+
+Runs in `apply` and `jupyter govdata check`; pure. It is the residual translator itself, so what
+it lets pass the translator can express; on top it notes names, types and values that no request
+could ever have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from jupyter_govdata.errors import PolicyFileError
+from jupyter_govdata.model.asset import Asset, Column
+from jupyter_govdata.model.identity import AttributeValue
+from jupyter_govdata.model.predicate import TRUE, IsNull, Op
+from jupyter_govdata.policy.cards import TagDefinition
+from jupyter_govdata.policy.compare import RowShape, unsupported
+from jupyter_govdata.policy.residual import Json, Translator
+from jupyter_govdata.policy.terms import (
+    ALWAYS,
+    ERROR,
+    NEVER,
+    Alternatives,
+    CedarType,
+    Col,
+    Const,
+    Elapsed,
+    SetOf,
+    SubjectOf,
+    Term,
+    Truth,
+    column_type,
+)
+from jupyter_govdata.policy.tokens import quoted
+from jupyter_govdata.policy.yaml_source import near
+
+OPEN = Truth(IsNull("?"), IsNull("?", negated=True), frozenset())
+"""Neither always true nor always false: it depends on the request."""
+
+ASSET_ATTRIBUTES: Mapping[str, CedarType] = {
+    "asset": "entity",
+    "name": "string",
+    "kind": "string",
+    "owner": "entity",
+    "steward": "entity",
+}
+COLUMN_ATTRIBUTES: Mapping[str, CedarType] = {"asset": "entity", "name": "string"}
+CONTEXT: Mapping[str, CedarType] = {"purpose": "string", "now": "datetime"}
+ACTION_KINDS: Mapping[str, tuple[str, ...]] = {
+    "discover": ("Asset",),
+    "select": ("Row",),
+    "reveal": ("Column",),
+    "open": ("Row", "Asset"),
+    "publish": ("Asset", "Namespace", "Lake"),
+    "approve": ("Asset", "Namespace", "Lake"),
+    "manage": ("Asset", "Namespace", "Lake"),
+}
+"""What each action is asked on."""
+TYPES = frozenset(("User", "Group", "Lake", "Namespace", "Asset", "Column", "Row", "Action"))
+
+_SAMPLES: Mapping[str, Any] = {
+    "bool": True,
+    "long": 1,
+    "string": "x",
+    "decimal": Decimal("1.5"),
+    "datetime": 0,
+    "duration": 0,
+}
+_WORDS: Mapping[str, str] = {
+    "bool": "true or false",
+    "long": "a whole number",
+    "string": "a text",
+    "decimal": "a decimal",
+    "datetime": "a date or time",
+    "duration": "a duration",
+    "ip": "an address",
+    "entity": "a principal, group or asset",
+    "record": "a record",
+    "set": "a set",
+}
+_ADDRESS_TESTS = frozenset(("isIpv4", "isIpv6", "isLoopback", "isMulticast", "isInRange"))
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A value that a request will bring: `origin` says which, e.g. ``purpose`` or ``tag:x``."""
+
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong, and token sequences of which the first found in the text is the place."""
+
+    message: str
+    hint: str | None
+    sequences: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that a policy may name."""
+
+    groups: frozenset[str]
+    principals: frozenset[str]
+    purposes: frozenset[str]
+    tags: Mapping[str, TagDefinition]
+    attributes: Mapping[str, frozenset[CedarType]]
+    assets: Mapping[str, Asset]
+    namespaces: frozenset[str]
+
+
+@dataclass(slots=True)
+class Scene:
+    """What a policy is checked on.
+
+    Args:
+        kind: Entity type of the resource.
+        row: Columns of the row; for other kinds, columns that the author may have meant.
+        where: Asset to name in messages, or empty.
+        column: One column, to decide conditions on its tags; None leaves them open.
+        asset: Its asset.
+    """
+
+    kind: str
+    row: RowShape
+    where: str = ""
+    column: Column | None = None
+    asset: Asset | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Checker(Translator):
+    """Check one condition on one scene; `scene.findings` says what is wrong."""
+
+    def __init__(self, scene: Scene, world: World) -> None:
+        super().__init__(scene.row)
+        self.scene = scene
+        self.world = world
+
+    def note(self, message: str, hint: str | None, *sequences: tuple[str, ...]) -> None:
+        """Note something wrong."""
+        finding = Finding(message, hint, sequences)
+        if finding not in self.scene.findings:
+            self.scene.findings.append(finding)
+
+    # -- variables, attributes -------------------------------------------------------------
+
+    def outside(self, expr: Json) -> Alternatives:
+        """Return a stand-in for what does not depend on the row."""
+        name, body = next(iter(expr.items()))
+        if name == "Var":
+            kinds = {"principal": "User", "resource": self.scene.kind, "action": "Action"}
+            if body == "context":
+                return ((TRUE, Const("record", None)),)
+            return ((TRUE, _entity(kinds[body])),)
+        if name == ".":
+            return self._of_variable(body["left"]["Var"], body["attr"])
+        if name == "getTag":
+            return self._tag_value(body)
+        if name in _ADDRESS_TESTS:
+            for argument in body:
+                if any(isinstance(term, Col) for _, term in self.value(argument)):
+                    unsupported(f"`{name}` on a column")
+            return ((OPEN.yes, Const("bool", True)), (OPEN.no, Const("bool", False)))
+        return unsupported(f"`{name}`")
+
+    def _of_variable(self, variable: str, attr: str) -> Alternatives:
+        if variable == "principal":
+            return self._of_user(attr)
+        if variable == "context":
+            kind = CONTEXT.get(attr)
+            if kind is None:
+                self._unknown(attr, f"`context` has no `{attr}`", CONTEXT)
+                return ()
+            return ((TRUE, Const(kind, StandIn(attr))),)
+        if variable == "resource" and self.scene.kind == "Row" and attr != "asset":
+            return self.subject() if attr == "subject" else self.column(attr)
+        return self._of_entity(self.scene.kind, attr)
+
+    def _of_entity(self, kind: str, attr: str) -> Alternatives:
+        known: Mapping[str, CedarType] = {}
+        if kind == "User":
+            return self._of_user(attr)
+        if kind == "Asset":
+            known = ASSET_ATTRIBUTES
+        elif kind == "Column":
+            known = COLUMN_ATTRIBUTES
+        elif kind == "Row":
+            known = {"asset": "entity"}
+        if attr not in known:
+            self._no_attribute(kind, attr, known)
+            return ()
+        if attr == "name" and self.scene.column is not None and kind == "Column":
+            return ((TRUE, Const("string", self.scene.column.name)),)
+        if known[attr] == "entity":
+            types = {"asset": "Asset", "owner": "User", "steward": "User"}
+            return ((TRUE, _entity(types[attr])),)
+        return ((TRUE, Const(known[attr], StandIn())),)
+
+    def _no_attribute(self, kind: str, attr: str, known: Mapping[str, CedarType]) -> None:
+        if attr in self.row.types or attr == "subject":
+            self.note(
+                f"`resource.{attr}` is of a row, and this action is not asked on rows",
+                "conditions on rows belong to `select` and `open`",
+                *_attribute_places(attr),
+            )
+        else:
+            self._unknown(attr, f"a {kind.lower()} has no `{attr}`", known)
+
+    def _of_user(self, attr: str) -> Alternatives:
+        kinds = self.world.attributes.get(attr)
+        if not kinds:
+            self._unknown(attr, f"no principal has the attribute `{attr}`", self.world.attributes)
+            return ()
+        if len(kinds) > 1:
+            self.note(
+                f"the attribute `{attr}` has different types in different principals",
+                "give it one type in `principals.yaml`",
+                *_attribute_places(attr),
+            )
+            return ()
+        kind = next(iter(kinds))
+        if kind == "set":
+            return ((TRUE, SetOf((Const("string", StandIn()),))),)
+        if kind == "bool":
+            return ((OPEN.yes, Const("bool", True)), (OPEN.no, Const("bool", False)))
+        return ((TRUE, Const(kind, StandIn())),)
+
+    def _unknown(self, attr: str, message: str, known: Mapping[str, Any]) -> None:
+        self.note(message, near(attr, known), *_attribute_places(attr))
+
+    def attribute(self, expr: Json, left: Json, attr: str) -> Alternatives:
+        """Return ``left.attr``."""
+        if "Var" in left:
+            return self.outside(expr)
+        found = super().attribute(expr, left, attr)
+        for _, term in self.value(left):
+            if isinstance(term, SubjectOf) and attr != "consents":
+                self._unknown(attr, f"`resource.subject` has no `{attr}`", {"consents": None})
+            elif isinstance(term, Const) and term.type == "entity":
+                found = (*found, *self._of_entity(_kind(term), attr))
+            elif not isinstance(term, SubjectOf):
+                self.note(f"`.{attr}` on {_WORDS[term.type]}", None, *_attribute_places(attr))
+        return found
+
+    def column(self, name: str) -> Alternatives:
+        """Return the term of a column, noting one that does not exist or has no Cedar type."""
+        iceberg = self.row.types.get(name)
+        if iceberg is None:
+            if name in ASSET_ATTRIBUTES:
+                hint: str | None = f"write `resource.asset.{name}`"
+            else:
+                hint = near(name, self.row.types)
+            self.note(
+                f"no asset in the policy's scope has a column `{name}`",
+                hint,
+                *_attribute_places(name),
+            )
+            return ()
+        if column_type(iceberg) is None:
+            where = f" of `{self.scene.where}`" if self.scene.where else ""
+            self.note(
+                f"column `{name}`{where} is `{iceberg}`, which Cedar cannot compare exactly",
+                "load it as `decimal` with up to 4 digits after the point"
+                if iceberg in ("float", "double") or iceberg.startswith("decimal")
+                else "conditions can ask for text, whole numbers, decimals, booleans and dates",
+                *_attribute_places(name),
+            )
+            return ()
+        return super().column(name)
+
+    def subject(self) -> Alternatives:
+        """Return the term of `resource.subject`, noting that there is none."""
+        found = super().subject()
+        if not found:
+            self.note(
+                "no asset in the policy's scope says whom its rows are about",
+                "add `subject: {column: …, domain: …}` to its card",
+                *_attribute_places("subject"),
+            )
+        return found
+
+    # -- has, is, in, tags -----------------------------------------------------------------
+
+    def has(self, left: Json, attr: str) -> Truth:
+        """Return when ``left has attr``."""
+        if left == {"Var": "resource"} and self.scene.kind == "Row" and attr != "asset":
+            if not (self.subject() if attr == "subject" else self._known_column(attr)):
+                return NEVER
+            return OPEN
+        if left == {"Var": "context"}:
+            self._of_variable("context", attr)
+            return ALWAYS if attr in CONTEXT else NEVER
+        if "Var" in left:
+            self._of_variable(left["Var"], attr)
+            return OPEN
+        for _, term in self.value(left):
+            if isinstance(term, Const) and term.type == "entity":
+                self._of_entity(_kind(term), attr)
+        return OPEN
+
+    def _known_column(self, name: str) -> bool:
+        if name not in self.row.types:
+            self.column(name)
+        return name in self.row.types
+
+    def outside_truth(self, expr: Json) -> Truth:
+        """Return the truth of `is`, `in` and `hasTag`."""
+        name, body = next(iter(expr.items()))
+        if name == "is":
+            return self._is(body)
+        if name == "in":
+            self._entities_in(body["left"])
+            self._entities_in(body["right"])
+            return OPEN
+        return self._has_tag(body)
+
+    def _is(self, body: Json) -> Truth:
+        kind = body["entity_type"]
+        if kind not in TYPES:
+            self.note(f"there is no entity type `{kind}`", near(kind, TYPES), ("is", kind))
+            return NEVER
+        if body["left"] == {"Var": "resource"}:
+            return ALWAYS if kind == self.scene.kind else NEVER
+        if body["left"] == {"Var": "principal"}:
+            return ALWAYS if kind == "User" else NEVER
+        return OPEN
+
+    def _entities_in(self, expr: Json) -> None:
+        for _, term in self.value(expr):
+            parts = term.elements if isinstance(term, SetOf) else (term,)
+            for part in parts:
+                if part.type != "entity":
+                    self.mismatch(part, _entity("Group"))
+
+    def _tag_key(self, body: Json) -> tuple[str | None, Mapping[str, str] | None, str]:
+        """Return the key, the tags if the scene knows them, and what carries them."""
+        carrier = self.scene.kind
+        if body["left"] != {"Var": "resource"}:
+            kinds = {_kind(t) for _, t in self.value(body["left"]) if isinstance(t, Const)}
+            carrier = next(iter(kinds), "")
+        key = body["right"].get("Value")
+        if not isinstance(key, str):
+            return None, None, carrier
+        definition = self.world.tags.get(key)
+        scope = "column" if carrier == "Column" else "asset"
+        if definition is None:
+            self.note(f"unknown tag `{key}`", near(key, self.world.tags), (quoted(key),))
+        elif scope not in definition.scope:
+            self.note(
+                f"tag `{key}` is not for {scope}s",
+                "write `resource.asset` to ask the asset of a column"
+                if scope == "column"
+                else "tags of columns can be asked under `reveal`",
+                (quoted(key),),
+            )
+        tags: Mapping[str, str] | None = None
+        if self.scene.column is not None and carrier == "Column":
+            tags = self.scene.column.tags
+        elif self.scene.asset is not None:
+            tags = self.scene.asset.tags
+        return key, tags, carrier
+
+    def _has_tag(self, body: Json) -> Truth:
+        key, tags, _ = self._tag_key(body)
+        if key is None or tags is None:
+            return OPEN
+        return ALWAYS if key in tags else NEVER
+
+    def _tag_value(self, body: Json) -> Alternatives:
+        key, tags, _ = self._tag_key(body)
+        if key is not None and tags is not None:
+            return ((TRUE, Const("string", tags[key])),) if key in tags else ()
+        return ((TRUE, Const("string", StandIn(f"tag:{key}" if key else ""))),)
+
+    # -- constants -------------------------------------------------------------------------
+
+    def constant(self, value: Json) -> Alternatives:
+        """Return the term of a literal, noting an entity that does not exist."""
+        if isinstance(value, dict) and "__entity" in value:
+            self.entity(value["__entity"]["type"], value["__entity"]["id"])
+        return super().constant(value)
+
+    def entity(self, kind: str, name: str) -> None:
+        """Note an entity that does not exist."""
+        place = (kind, "::", quoted(name))
+        known: Mapping[str, frozenset[str] | Mapping[str, Any]] = {
+            "User": self.world.principals,
+            "Group": self.world.groups,
+            "Lake": frozenset(("lake",)),
+            "Namespace": self.world.namespaces,
+            "Asset": self.world.assets,
+            "Action": ACTION_KINDS,
+        }
+        if kind == "Column":
+            self._column_entity(name, place)
+        elif kind == "Row":
+            self.note("rows have no names", "write a condition on `resource.<column>`", place)
+        elif kind not in known:
+            self.note(f"there is no entity type `{kind}`", near(kind, TYPES), place)
+        elif name not in known[kind]:
+            what = "principal" if kind == "User" else kind.lower()
+            self.note(f"there is no {what} `{name}`", near(name, known[kind]), place)
+
+    def _column_entity(self, name: str, place: tuple[str, ...]) -> None:
+        namespace, _, rest = name.partition(".")
+        table, _, column = rest.partition(".")
+        asset = f"{namespace}.{table}"
+        card = self.world.assets.get(asset)
+        if card is None:
+            self.note(
+                f"there is no column `{name}`",
+                near(asset, self.world.assets) or 'write `Column::"namespace.asset.column"`',
+                place,
+            )
+        elif card.columns and card.column(column) is None:
+            names = [c.name for c in card.columns]
+            self.note(f"`{asset}` has no column `{column}`", near(column, names), place)
+
+    def literal_of(self, name: str, body: Json) -> Alternatives:
+        """Return an extension value; its text may be an attribute that a request brings."""
+        if len(body) == 1 and "Value" not in body[0]:
+            for _, term in self.value(body[0]):
+                if isinstance(term, Const) and isinstance(term.value, StandIn):
+                    kind: Any = name
+                    return ((TRUE, Const(kind, StandIn())),)
+        return super().literal_of(name, body)
+
+    def bad_literal(self, error: PolicyFileError) -> Alternatives:
+        """Note a literal that Cedar cannot read."""
+        text = error.message.split("`")[1]
+        self.note(error.message, error.hint, (quoted(text),))
+        return ()
+
+    # -- comparisons -----------------------------------------------------------------------
+
+    def decide(self, left: Const, op: Op, right: Const) -> Truth:
+        """Compare two values that a request knows; note literals that none can have."""
+        for one, other in ((left, right), (right, left)):
+            if isinstance(one.value, StandIn) and isinstance(other.value, str):
+                self._literal_for(one.value.origin, other.value)
+        if isinstance(left.value, StandIn) or isinstance(right.value, StandIn):
+            return OPEN
+        if left.type == "entity" or left.value is None or right.value is None:
+            return OPEN
+        return super().decide(left, op, right)
+
+    def _literal_for(self, origin: str, value: str) -> None:
+        if origin == "purpose" and value not in self.world.purposes:
+            self.note(
+                f"nobody declares the purpose `{value}`",
+                near(value, self.world.purposes),
+                ("purpose", "==", quoted(value)),
+                ("purpose", "!=", quoted(value)),
+                (quoted(value),),
+            )
+        if origin.startswith("tag:"):
+            definition = self.world.tags.get(origin[4:])
+            if definition is not None and definition.values and value not in definition.values:
+                self.note(
+                    f"tag `{definition.key}` has no value `{value}`",
+                    near(value, definition.values),
+                    (quoted(value),),
+                )
+
+    def purpose(self, const: Const) -> str:
+        """Return the purpose that a consent is asked for, noting an unknown one."""
+        if isinstance(const.value, str):
+            self._literal_for("purpose", const.value)
+        return super().purpose(const)
+
+    def literal(self, const: Const) -> Any:
+        """Return the value, or a sample of its type."""
+        return _SAMPLES[const.type] if isinstance(const.value, StandIn) else const.value
+
+    def apply(self, name: str, terms: tuple[Term, ...]) -> Term | None:
+        """Apply arithmetic or a date method to samples."""
+        stands = any(isinstance(t, Const) and isinstance(t.value, StandIn) for t in terms)
+        sampled = tuple(
+            Const(t.type, self.literal(t)) if isinstance(t, Const) else t for t in terms
+        )
+        result = super().apply(name, sampled)
+        if result is None:
+            kinds = " and ".join(_WORDS[t.type] for t in terms)
+            self.note(f"`{name}` does not take {kinds}", None, (name,))
+        return Const(result.type, StandIn()) if stands and isinstance(result, Const) else result
+
+    def like(self, term: Term, pattern: tuple[str | None, ...]) -> Truth:
+        """Return when ``term like pattern``."""
+        if isinstance(term, Const) and isinstance(term.value, StandIn) and term.type == "string":
+            return OPEN
+        return super().like(term, pattern)
+
+    def is_empty(self, group: Term) -> Truth:
+        """Return when ``group.isEmpty()``."""
+        return OPEN if _stands(group) else super().is_empty(group)
+
+    def equal(self, left: Term, right: Term) -> Truth:
+        """Return when ``left == right``; the size of a stand-in set is open."""
+        if left.type == right.type == "set" and (_stands(left) or _stands(right)):
+            return OPEN
+        return super().equal(left, right)
+
+    def mismatch(self, left: Term, right: Term) -> None:
+        """Note terms that can never be equal or ordered."""
+        for one, other in ((left, right), (right, left)):
+            if isinstance(one, Col | Elapsed):
+                where = f" of `{self.scene.where}`" if self.scene.where else ""
+                self.note(
+                    f"column `{one.column}`{where} is `{self.row.types[one.column]}` and is used"
+                    f" as {_WORDS[other.type]}",
+                    None,
+                    *_attribute_places(one.column),
+                )
+                return
+        if left.type == right.type:
+            message = f"{_WORDS[left.type]} cannot be ordered or compared like this"
+        else:
+            message = f"{_WORDS[left.type]} is used as {_WORDS[right.type]}"
+        texts = [t.value for t in (left, right) if isinstance(t, Const)]
+        self.note(message, None, *((_spelled(v),) for v in texts if isinstance(v, str | int)))
+
+
+def attribute_type(value: AttributeValue) -> CedarType:
+    """Return the Cedar type of a principal's attribute."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "long"
+    return "string" if isinstance(value, str) else "set"
+
+
+def _entity(kind: str) -> Const:
+    return Const("entity", (kind, None))
+
+
+def _kind(term: Const) -> str:
+    return str(term.value[0]) if term.type == "entity" else ""
+
+
+def _stands(term: Term) -> bool:
+    return isinstance(term, SetOf) and any(
+        isinstance(e, Const) and isinstance(e.value, StandIn) for e in term.elements
+    )
+
+
+def _spelled(value: str | int) -> str:
+    return quoted(value) if isinstance(value, str) else str(value).lower()
+
+
+def _attribute_places(name: str) -> tuple[tuple[str, ...], ...]:
+    return (
+        ("resource", ".", name),
+        ("resource", "[", quoted(name)),
+        ("has", name),
+        ("has", quoted(name)),
+        (".", name),
+        (quoted(name),),
+    )
+
+
+__all__ = ["ACTION_KINDS", "ERROR", "Checker", "Finding", "Scene", "World", "attribute_type"]
