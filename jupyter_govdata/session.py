@@ -307,6 +307,9 @@ class Session:
         """
         if mode not in ("create", "append", "overwrite"):
             raise LoadError(f"unknown mode `{mode}`", hint="create, append or overwrite")
+        if isinstance(source, str | Path) and "://" not in str(source):
+            # Rows that do not fit are kept where the user works, also when nobody asked for it.
+            options.setdefault("reject_file", Path.cwd() / f"{Path(source).name}.rejects.csv")
         opened = open_source(source, on_progress=on_progress, **options)
         if on_schema is not None:
             on_schema(opened)

@@ -151,6 +151,6 @@ def _report(options: argparse.Namespace, source: Source, rows: int | None, snaps
     print(f"snapshot {snapshot_id}")
     if source.reject.count:
         print(f"{source.reject.count} rows did not fit: see {source.reject.path}")
-        for reason in source.reject.reasons[:5]:
-            print(f"  {reason}")
+        for reject in source.reject.reasons[:5]:
+            print(f"  line {reject.line}, column `{reject.column}`: {reject.reason}")
     return 0

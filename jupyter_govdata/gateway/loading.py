@@ -23,7 +23,6 @@ from jupyter_govdata.model.asset import Asset, Snapshot, asset_name
 from jupyter_govdata.policy.governance import read_governance
 from jupyter_govdata.policy.validate import check
 
-
 Mode = Literal["create", "append", "overwrite"]
 
 
