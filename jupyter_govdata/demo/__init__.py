@@ -3,7 +3,7 @@
 Runs on the client side: it loads through a session like any user. Trusts the packaged files.
 """
 
-from jupyter_govdata.demo.build import build
+from jupyter_govdata.demo.build import build, default_lake
 from jupyter_govdata.demo.tour import open_tour, run_tour, tour_notebook
 
-__all__ = ["build", "open_tour", "run_tour", "tour_notebook"]
+__all__ = ["build", "default_lake", "open_tour", "run_tour", "tour_notebook"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -57,6 +58,12 @@ def build(target: str | Path, *, progress: Progress | None = None) -> Path:
             return folder
         _build(folder, progress or _silent)
     return folder
+
+
+def default_lake() -> Path:
+    """Return where the demo lake goes when nobody says: the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "jupyter_govdata" / "demo-lake"
 
 
 def _silent(step: str) -> None:

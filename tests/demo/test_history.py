@@ -9,7 +9,7 @@ from tests.demo import raw
 
 
 def test_outcomes_first_delivery_is_tagged_and_lacks_a_column(dina: Session) -> None:
-    frozen = dina.sql("FROM trials.laml_outcomes AT (VERSION => 'freeze-2025-06')").df()
+    frozen = dina.sql("FROM trials.laml_outcomes AT (TAG => 'freeze-2025-06')").df()
     assert len(frozen) == 120
     assert "FAB_classification" not in frozen.columns
     assert "FAB_classification" in dina.sql("FROM trials.laml_outcomes").df().columns
