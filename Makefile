@@ -43,7 +43,8 @@ format: $(VENV)/.test  ## Format the code
 
 .PHONY: bench
 bench: $(VENV)/.test  ## Run the benchmarks; results go to benchmarks/results/
-	$(BIN)/python -m benchmarks $(ARGS)
+	mkdir -p benchmarks/results
+	$(BIN)/python benchmarks/queries.py $(ARGS) | tee benchmarks/results/queries.txt
 
 .PHONY: clean
 clean:  ## Remove the environment, the demo lake and caches
