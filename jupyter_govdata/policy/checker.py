@@ -8,144 +8,42 @@ could ever have.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from jupyter_govdata.errors import PolicyFileError
-from jupyter_govdata.model.asset import Asset, Column
-from jupyter_govdata.model.identity import AttributeValue
-from jupyter_govdata.model.predicate import TRUE, IsNull, Op
-from jupyter_govdata.policy.cards import TagDefinition
-from jupyter_govdata.policy.compare import RowShape, unsupported
-from jupyter_govdata.policy.residual import Json, Translator
+from jupyter_govdata.model.predicate import TRUE
+from jupyter_govdata.policy.compare import unsupported
+from jupyter_govdata.policy.residual import Json
+from jupyter_govdata.policy.scene import (
+    ACTION_KINDS,
+    ADDRESS_TESTS,
+    ASSET_ATTRIBUTES,
+    COLUMN_ATTRIBUTES,
+    CONTEXT,
+    TYPES,
+    WORDS,
+    StandIn,
+    attribute_places,
+)
+from jupyter_govdata.policy.standins import OPEN, Samples
 from jupyter_govdata.policy.terms import (
     ALWAYS,
-    ERROR,
     NEVER,
     Alternatives,
     CedarType,
     Col,
     Const,
-    Elapsed,
     SetOf,
     SubjectOf,
-    Term,
     Truth,
     column_type,
 )
 from jupyter_govdata.policy.tokens import quoted
 from jupyter_govdata.policy.yaml_source import near
 
-OPEN = Truth(IsNull("?"), IsNull("?", negated=True), frozenset())
-"""Neither always true nor always false: it depends on the request."""
 
-ASSET_ATTRIBUTES: Mapping[str, CedarType] = {
-    "asset": "entity",
-    "name": "string",
-    "kind": "string",
-    "owner": "entity",
-    "steward": "entity",
-}
-COLUMN_ATTRIBUTES: Mapping[str, CedarType] = {"asset": "entity", "name": "string"}
-CONTEXT: Mapping[str, CedarType] = {"purpose": "string", "now": "datetime"}
-ACTION_KINDS: Mapping[str, tuple[str, ...]] = {
-    "discover": ("Asset",),
-    "select": ("Row",),
-    "reveal": ("Column",),
-    "open": ("Row", "Asset"),
-    "publish": ("Asset", "Namespace", "Lake"),
-    "approve": ("Asset", "Namespace", "Lake"),
-    "manage": ("Asset", "Namespace", "Lake"),
-}
-"""What each action is asked on."""
-TYPES = frozenset(("User", "Group", "Lake", "Namespace", "Asset", "Column", "Row", "Action"))
-
-_SAMPLES: Mapping[str, Any] = {
-    "bool": True,
-    "long": 1,
-    "string": "x",
-    "decimal": Decimal("1.5"),
-    "datetime": 0,
-    "duration": 0,
-}
-_WORDS: Mapping[str, str] = {
-    "bool": "true or false",
-    "long": "a whole number",
-    "string": "a text",
-    "decimal": "a decimal",
-    "datetime": "a date or time",
-    "duration": "a duration",
-    "ip": "an address",
-    "entity": "a principal, group or asset",
-    "record": "a record",
-    "set": "a set",
-}
-_ADDRESS_TESTS = frozenset(("isIpv4", "isIpv6", "isLoopback", "isMulticast", "isInRange"))
-
-
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """A value that a request will bring: `origin` says which, e.g. ``purpose`` or ``tag:x``."""
-
-    origin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong, and token sequences of which the first found in the text is the place."""
-
-    message: str
-    hint: str | None
-    sequences: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything that a policy may name."""
-
-    groups: frozenset[str]
-    principals: frozenset[str]
-    purposes: frozenset[str]
-    tags: Mapping[str, TagDefinition]
-    attributes: Mapping[str, frozenset[CedarType]]
-    assets: Mapping[str, Asset]
-    namespaces: frozenset[str]
-
-
-@dataclass(slots=True)
-class Scene:
-    """What a policy is checked on.
-
-    Args:
-        kind: Entity type of the resource.
-        row: Columns of the row; for other kinds, columns that the author may have meant.
-        where: Asset to name in messages, or empty.
-        column: One column, to decide conditions on its tags; None leaves them open.
-        asset: Its asset.
-    """
-
-    kind: str
-    row: RowShape
-    where: str = ""
-    column: Column | None = None
-    asset: Asset | None = None
-    findings: list[Finding] = field(default_factory=list)
-
-
-class Checker(Translator):
+class Checker(Samples):
     """Check one condition on one scene; `scene.findings` says what is wrong."""
-
-    def __init__(self, scene: Scene, world: World) -> None:
-        super().__init__(scene.row)
-        self.scene = scene
-        self.world = world
-
-    def note(self, message: str, hint: str | None, *sequences: tuple[str, ...]) -> None:
-        """Note something wrong."""
-        finding = Finding(message, hint, sequences)
-        if finding not in self.scene.findings:
-            self.scene.findings.append(finding)
 
     # -- variables, attributes -------------------------------------------------------------
 
@@ -161,7 +59,7 @@ class Checker(Translator):
             return self._of_variable(body["left"]["Var"], body["attr"])
         if name == "getTag":
             return self._tag_value(body)
-        if name in _ADDRESS_TESTS:
+        if name in ADDRESS_TESTS:
             for argument in body:
                 if any(isinstance(term, Col) for _, term in self.value(argument)):
                     unsupported(f"`{name}` on a column")
@@ -206,7 +104,7 @@ class Checker(Translator):
             self.note(
                 f"`resource.{attr}` is of a row, and this action is not asked on rows",
                 "conditions on rows belong to `select` and `open`",
-                *_attribute_places(attr),
+                *attribute_places(attr),
             )
         else:
             self._unknown(attr, f"a {kind.lower()} has no `{attr}`", known)
@@ -220,7 +118,7 @@ class Checker(Translator):
             self.note(
                 f"the attribute `{attr}` has different types in different principals",
                 "give it one type in `principals.yaml`",
-                *_attribute_places(attr),
+                *attribute_places(attr),
             )
             return ()
         kind = next(iter(kinds))
@@ -231,7 +129,7 @@ class Checker(Translator):
         return ((TRUE, Const(kind, StandIn())),)
 
     def _unknown(self, attr: str, message: str, known: Mapping[str, Any]) -> None:
-        self.note(message, near(attr, known), *_attribute_places(attr))
+        self.note(message, near(attr, known), *attribute_places(attr))
 
     def attribute(self, expr: Json, left: Json, attr: str) -> Alternatives:
         """Return ``left.attr``."""
@@ -244,7 +142,7 @@ class Checker(Translator):
             elif isinstance(term, Const) and term.type == "entity":
                 found = (*found, *self._of_entity(_kind(term), attr))
             elif not isinstance(term, SubjectOf):
-                self.note(f"`.{attr}` on {_WORDS[term.type]}", None, *_attribute_places(attr))
+                self.note(f"`.{attr}` on {WORDS[term.type]}", None, *attribute_places(attr))
         return found
 
     def column(self, name: str) -> Alternatives:
@@ -258,7 +156,7 @@ class Checker(Translator):
             self.note(
                 f"no asset in the policy's scope has a column `{name}`",
                 hint,
-                *_attribute_places(name),
+                *attribute_places(name),
             )
             return ()
         if column_type(iceberg) is None:
@@ -268,7 +166,7 @@ class Checker(Translator):
                 "load it as `decimal` with up to 4 digits after the point"
                 if iceberg in ("float", "double") or iceberg.startswith("decimal")
                 else "conditions can ask for text, whole numbers, decimals, booleans and dates",
-                *_attribute_places(name),
+                *attribute_places(name),
             )
             return ()
         return super().column(name)
@@ -280,7 +178,7 @@ class Checker(Translator):
             self.note(
                 "no asset in the policy's scope says whom its rows are about",
                 "add `subject: {column: …, domain: …}` to its card",
-                *_attribute_places("subject"),
+                *attribute_places("subject"),
             )
         return found
 
@@ -436,103 +334,6 @@ class Checker(Translator):
         self.note(error.message, error.hint, (quoted(text),))
         return ()
 
-    # -- comparisons -----------------------------------------------------------------------
-
-    def decide(self, left: Const, op: Op, right: Const) -> Truth:
-        """Compare two values that a request knows; note literals that none can have."""
-        for one, other in ((left, right), (right, left)):
-            if isinstance(one.value, StandIn) and isinstance(other.value, str):
-                self._literal_for(one.value.origin, other.value)
-        if isinstance(left.value, StandIn) or isinstance(right.value, StandIn):
-            return OPEN
-        if left.type == "entity" or left.value is None or right.value is None:
-            return OPEN
-        return super().decide(left, op, right)
-
-    def _literal_for(self, origin: str, value: str) -> None:
-        if origin == "purpose" and value not in self.world.purposes:
-            self.note(
-                f"nobody declares the purpose `{value}`",
-                near(value, self.world.purposes),
-                ("purpose", "==", quoted(value)),
-                ("purpose", "!=", quoted(value)),
-                (quoted(value),),
-            )
-        if origin.startswith("tag:"):
-            definition = self.world.tags.get(origin[4:])
-            if definition is not None and definition.values and value not in definition.values:
-                self.note(
-                    f"tag `{definition.key}` has no value `{value}`",
-                    near(value, definition.values),
-                    (quoted(value),),
-                )
-
-    def purpose(self, const: Const) -> str:
-        """Return the purpose that a consent is asked for, noting an unknown one."""
-        if isinstance(const.value, str):
-            self._literal_for("purpose", const.value)
-        return super().purpose(const)
-
-    def literal(self, const: Const) -> Any:
-        """Return the value, or a sample of its type."""
-        return _SAMPLES[const.type] if isinstance(const.value, StandIn) else const.value
-
-    def apply(self, name: str, terms: tuple[Term, ...]) -> Term | None:
-        """Apply arithmetic or a date method to samples."""
-        stands = any(isinstance(t, Const) and isinstance(t.value, StandIn) for t in terms)
-        sampled = tuple(
-            Const(t.type, self.literal(t)) if isinstance(t, Const) else t for t in terms
-        )
-        result = super().apply(name, sampled)
-        if result is None:
-            kinds = " and ".join(_WORDS[t.type] for t in terms)
-            self.note(f"`{name}` does not take {kinds}", None, (name,))
-        return Const(result.type, StandIn()) if stands and isinstance(result, Const) else result
-
-    def like(self, term: Term, pattern: tuple[str | None, ...]) -> Truth:
-        """Return when ``term like pattern``."""
-        if isinstance(term, Const) and isinstance(term.value, StandIn) and term.type == "string":
-            return OPEN
-        return super().like(term, pattern)
-
-    def is_empty(self, group: Term) -> Truth:
-        """Return when ``group.isEmpty()``."""
-        return OPEN if _stands(group) else super().is_empty(group)
-
-    def equal(self, left: Term, right: Term) -> Truth:
-        """Return when ``left == right``; the size of a stand-in set is open."""
-        if left.type == right.type == "set" and (_stands(left) or _stands(right)):
-            return OPEN
-        return super().equal(left, right)
-
-    def mismatch(self, left: Term, right: Term) -> None:
-        """Note terms that can never be equal or ordered."""
-        for one, other in ((left, right), (right, left)):
-            if isinstance(one, Col | Elapsed):
-                where = f" of `{self.scene.where}`" if self.scene.where else ""
-                self.note(
-                    f"column `{one.column}`{where} is `{self.row.types[one.column]}` and is used"
-                    f" as {_WORDS[other.type]}",
-                    None,
-                    *_attribute_places(one.column),
-                )
-                return
-        if left.type == right.type:
-            message = f"{_WORDS[left.type]} cannot be ordered or compared like this"
-        else:
-            message = f"{_WORDS[left.type]} is used as {_WORDS[right.type]}"
-        texts = [t.value for t in (left, right) if isinstance(t, Const)]
-        self.note(message, None, *((_spelled(v),) for v in texts if isinstance(v, str | int)))
-
-
-def attribute_type(value: AttributeValue) -> CedarType:
-    """Return the Cedar type of a principal's attribute."""
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int):
-        return "long"
-    return "string" if isinstance(value, str) else "set"
-
 
 def _entity(kind: str) -> Const:
     return Const("entity", (kind, None))
@@ -540,27 +341,3 @@ def _entity(kind: str) -> Const:
 
 def _kind(term: Const) -> str:
     return str(term.value[0]) if term.type == "entity" else ""
-
-
-def _stands(term: Term) -> bool:
-    return isinstance(term, SetOf) and any(
-        isinstance(e, Const) and isinstance(e.value, StandIn) for e in term.elements
-    )
-
-
-def _spelled(value: str | int) -> str:
-    return quoted(value) if isinstance(value, str) else str(value).lower()
-
-
-def _attribute_places(name: str) -> tuple[tuple[str, ...], ...]:
-    return (
-        ("resource", ".", name),
-        ("resource", "[", quoted(name)),
-        ("has", name),
-        ("has", quoted(name)),
-        (".", name),
-        (quoted(name),),
-    )
-
-
-__all__ = ["ACTION_KINDS", "ERROR", "Checker", "Finding", "Scene", "World", "attribute_type"]

@@ -1,8 +1,8 @@
 """Why a decision is as it is, in sentences. Runs in the gateway; pure.
 
 Says only what concerns a principal who may discover the asset: call it for nobody else. It names
-policies, columns that are shown or masked, groups and purposes, never values of cells. Hidden
-columns are counted in the sentences, not named: the card does not show them either.
+policies, columns that are shown or masked, groups and purposes, never values of cells, and
+nothing of a hidden column: the card does not show it either.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from jupyter_govdata.model.asset import Asset
 from jupyter_govdata.model.decision import Decision
-from jupyter_govdata.model.predicate import TRUE, Predicate, columns_of
+from jupyter_govdata.model.predicate import TRUE, And, Consent, Or, Predicate, columns_of, walk
 from jupyter_govdata.policy.governance import Governance
 from jupyter_govdata.policy.index import PolicyIndex, Target, target_of
 from jupyter_govdata.policy.records import PolicyText, conditions, walk_json
@@ -45,6 +45,10 @@ def explain(decision: Decision, asset: Asset, governance: Governance) -> Explana
         governance: Of the same epoch.
     """
     deciding = [p for p in map(governance.policy, decision.policies) if p is not None]
+    masking = {mask.policy for mask in decision.masks.values()}
+    if decision.permitted:
+        # SECURITY: a policy that only hides columns is not named.
+        deciding = [p for p in deciding if p.actions != ("reveal",) or p.id in masking]
     named = tuple((p.id, p.annotations.get("description", "")) for p in deciding)
     if not decision.permitted:
         return Explanation(tuple(_refusal(decision, asset, governance, deciding)), "", {}, named)
@@ -60,8 +64,11 @@ def filter_in_words(decision: Decision, row_filter: Predicate) -> str:
     if row_filter == TRUE:
         return ""
     # SECURITY: a hidden column is indistinguishable from none, so its name does not appear.
-    if columns_of(row_filter) & decision.hidden:
-        return "rows that meet a condition on columns which are not shown to you"
+    named = frozenset().union(
+        *(columns_of(n) for n in walk(row_filter) if not isinstance(n, And | Or | Consent))
+    )
+    if named & decision.hidden:
+        return "rows that the policies permit to you"
     return predicate_in_words(row_filter)
 
 
@@ -91,13 +98,6 @@ def _columns(decision: Decision, deciding: list[PolicyText], masked: dict[str, s
     for name, sentence in masked.items():
         policy = policies.get(decision.masks[name].policy)
         sentences.append(f"{sentence} (by {_named([policy])})" if policy else sentence)
-    count = len(decision.hidden)
-    if count:
-        sentences.append(
-            "1 column is not shown to you"
-            if count == 1
-            else f"{count} columns are not shown to you"
-        )
     return sentences
 
 

@@ -17,16 +17,8 @@ from jupyter_govdata.errors import PolicyFileError
 from jupyter_govdata.model.predicate import (
     FALSE,
     TRUE,
-    And,
-    Compare,
-    CompareColumns,
-    Consent,
-    Constant,
-    In,
     IsNull,
-    Like,
     Op,
-    Or,
     Predicate,
     all_of,
     any_of,
@@ -35,9 +27,7 @@ from jupyter_govdata.model.predicate import (
 from jupyter_govdata.policy.arithmetic import METHODS, arithmetic, call
 from jupyter_govdata.policy.compare import Comparer, RowShape, unsupported
 from jupyter_govdata.policy.terms import (
-    ALWAYS,
     ERROR,
-    NEVER,
     Alternatives,
     Col,
     ConsentsOf,
@@ -52,9 +42,9 @@ from jupyter_govdata.policy.terms import (
     parse_decimal,
     parse_duration,
 )
+from jupyter_govdata.policy.truth import MAX_ALTERNATIVES, both, choose, either, merge, negate
 
 Json = Any
-MAX_ALTERNATIVES = 64
 MAX_NODES = 5_000
 HAS = "?has "
 """Prefix of the stand-in attribute that asks whether a column is present, i.e. not NULL."""
@@ -321,10 +311,10 @@ class Translator(Comparer):
 
     def _pairs(self, body: Json, compare: Callable[[Term, Term], Truth]) -> Truth:
         left, right = self.value(body["left"]), self.value(body["right"])
-        return _merge([(all_of(g, h), compare(a, b)) for g, a in left for h, b in right])
+        return merge([(all_of(g, h), compare(a, b)) for g, a in left for h, b in right])
 
     def _each_value(self, expr: Json, test: Callable[[Term], Truth]) -> Truth:
-        return _merge([(guard, test(term)) for guard, term in self.value(expr)])
+        return merge([(guard, test(term)) for guard, term in self.value(expr)])
 
     # -- hooks of the checker --------------------------------------------------------------
 
@@ -353,94 +343,6 @@ class Translator(Comparer):
         """Return the value of a literal that Cedar cannot read: an error."""
         del error
         return ()
-
-
-# -- truth tables ----------------------------------------------------------------------------
-
-
-def negate(truth: Truth) -> Truth:
-    """Return ``!truth``."""
-    return Truth(truth.no, truth.yes, truth.needs)
-
-
-def both(left: Truth, right: Truth) -> Truth:
-    """Return ``left && right``: the right side counts only where the left is true."""
-    if left.yes == TRUE:
-        return right
-    if left.yes == FALSE:
-        return Truth(FALSE, left.no, left.needs)
-    reached = left.yes
-    if left.needs is not None:
-        # Where `left` does not err it is true or false, and false rows are in already.
-        reached = not_null(left.needs - _not_null_in(right.no))
-    needs = None
-    if left.needs is not None and right.needs is not None and right.needs <= left.needs:
-        needs = left.needs
-    return Truth(_meet(left.yes, right.yes), any_of(left.no, _meet(reached, right.no)), needs)
-
-
-def either(left: Truth, right: Truth) -> Truth:
-    """Return ``left || right``."""
-    return negate(both(negate(left), negate(right)))
-
-
-def choose(test: Truth, then: Truth, other: Truth) -> Truth:
-    """Return ``if test then … else …``."""
-    if test.yes == TRUE:
-        return then
-    if test.no == TRUE:
-        return other
-    parts = (test.needs, then.needs, other.needs)
-    exact = test.needs is not None and all(p is not None and p <= test.needs for p in parts)
-    return Truth(
-        any_of(_meet(test.yes, then.yes), _meet(test.no, other.yes)),
-        any_of(_meet(test.yes, then.no), _meet(test.no, other.no)),
-        test.needs if exact else None,
-    )
-
-
-def _meet(*parts: Predicate) -> Predicate:
-    """Return the conjunction without the `IS NOT NULL` that other parts imply."""
-    whole = all_of(*parts)
-    if not isinstance(whole, And):
-        return whole
-    kept: list[Predicate] = []
-    for i, part in enumerate(whole.args):
-        if isinstance(part, IsNull) and part.negated:
-            others = (*kept, *whole.args[i + 1 :])
-            if any(part.column in _not_null_in(other) for other in others):
-                continue
-        kept.append(part)
-    return all_of(*kept)
-
-
-def _merge(parts: list[tuple[Predicate, Truth]]) -> Truth:
-    if len(parts) == 1 and parts[0][0] == TRUE:
-        return parts[0][1]
-    if len(parts) > MAX_ALTERNATIVES:
-        unsupported("a condition with so many cases")
-    return Truth(
-        any_of(*(_meet(guard, truth.yes) for guard, truth in parts)),
-        any_of(*(_meet(guard, truth.no) for guard, truth in parts)),
-    )
-
-
-def _not_null_in(predicate: Predicate) -> frozenset[str]:
-    """Return columns that cannot be NULL in a row for which the predicate is true."""
-    match predicate:
-        case Compare() | In() | Like() | Consent():
-            return frozenset((predicate.column,))
-        case IsNull(column, negated):
-            return frozenset((column,)) if negated else frozenset()
-        case CompareColumns(left, _, right):
-            return frozenset((left, right))
-        case And(args):
-            return frozenset().union(*(_not_null_in(a) for a in args))
-        case Or(args):
-            sets = [_not_null_in(a) for a in args]
-            return frozenset.intersection(*sets) if sets else frozenset()
-        case Constant():
-            return frozenset()
 
 
 def _limited(options: Iterable[tuple[Predicate, Any]]) -> tuple[tuple[Predicate, Any], ...]:
@@ -472,13 +374,3 @@ def _merged(parts: Iterable[Json]) -> Iterator[str | None]:
             text += part["Literal"]
     if text:
         yield text
-
-
-__all__ = [
-    "ALWAYS",
-    "HAS",
-    "NEVER",
-    "Translator",
-    "bounded",
-    "compile_residual",
-]

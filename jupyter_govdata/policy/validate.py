@@ -11,34 +11,30 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from jupyter_govdata.errors import PolicyFileError
-from jupyter_govdata.model.asset import NAME_PART, Asset, namespace_of
+from jupyter_govdata.model.asset import Asset, namespace_of
 from jupyter_govdata.model.predicate import FALSE
-from jupyter_govdata.policy.cedar import Json
-from jupyter_govdata.policy.checker import (
-    ACTION_KINDS,
-    TYPES,
-    Checker,
-    Finding,
-    Scene,
-    World,
-    attribute_type,
-)
+from jupyter_govdata.policy.checker import Checker
 from jupyter_govdata.policy.compare import RowShape, template_columns
 from jupyter_govdata.policy.entities import row_shape
 from jupyter_govdata.policy.governance import Governance, read_all
+from jupyter_govdata.policy.heads import (
+    RESOURCES,
+    annotation_findings,
+    head_findings,
+    kinds_in,
+    mentioned_in,
+)
 from jupyter_govdata.policy.index import target_of
-from jupyter_govdata.policy.masks import parse_mask
-from jupyter_govdata.policy.records import PolicyText, conditions, walk_json
+from jupyter_govdata.policy.records import PolicyText, conditions
 from jupyter_govdata.policy.residual import bounded
 from jupyter_govdata.policy.rows import for_rows
+from jupyter_govdata.policy.scene import ACTION_KINDS, Finding, Scene, World, attribute_type
 from jupyter_govdata.policy.terms import CedarType, Truth
-from jupyter_govdata.policy.tokens import quoted, statements
+from jupyter_govdata.policy.tokens import statements
 from jupyter_govdata.policy.yaml_source import Place, near
 
-ANNOTATIONS = ("id", "description", "mask")
 _NAME = re.compile(r"`([^`]+)`")
 
 
@@ -154,74 +150,13 @@ class _Inspector:
     def policy(self, policy: PolicyText) -> list[PolicyFileError]:
         """Return what is wrong with one policy."""
         locate = _Locator(policy)
-        head = [*self._head(policy), *_annotations(policy)]
+        head = [*head_findings(policy, self.world), *annotation_findings(policy)]
         if head:
             return [locate.error(finding) for finding in head]
         findings = self._conditions(policy)
         if not findings and policy.annotations.get("mask") == "pseudonym":
             findings = list(self._domains(policy))
         return [locate.error(finding) for finding in dict.fromkeys(findings)]
-
-    # -- the head --------------------------------------------------------------------------
-
-    def _head(self, policy: PolicyText) -> list[Finding]:
-        scene = Scene("Asset", RowShape({}))
-        names = Checker(scene, self.world)
-        for scope, variable in ((policy.principal, "principal"), (policy.resource, "resource")):
-            if scope.kind and scope.kind not in TYPES:
-                hint = near(scope.kind, TYPES)
-                names.note(f"there is no entity type `{scope.kind}`", hint, ("is", scope.kind))
-            if scope.entity is not None:
-                kind, name = scope.entity.type, scope.entity.id
-                if kind != "Namespace" or not self._may_come(policy, name):
-                    names.entity(kind, name)
-                fit = ("User", "Group") if variable == "principal" else _RESOURCES
-                if kind in TYPES and kind not in fit:
-                    names.note(
-                        f"`{variable}` is never a `{kind}`: the policy can never match",
-                        None,
-                        (kind, "::", quoted(name)),
-                    )
-        for action in policy.actions:
-            names.entity("Action", action)
-        if not scene.findings:
-            self._unreachable(policy, names)
-        return scene.findings
-
-    def _may_come(self, policy: PolicyText, namespace: str) -> bool:
-        """Return whether a namespace may be empty yet: somebody is to publish into it."""
-        if not policy.actions:
-            return not get_close_matches(namespace, self.world.namespaces)
-        return "publish" in policy.actions and NAME_PART.fullmatch(namespace) is not None
-
-    def _unreachable(self, policy: PolicyText, names: Checker) -> None:
-        principal = policy.principal
-        if principal.kind not in ("", "User") or (
-            principal.op == "==" and principal.entity and principal.entity.type == "Group"
-        ):
-            group = quoted(principal.entity.id) if principal.entity else "…"
-            names.note(
-                "`principal` is always a user: the policy can never match",
-                f"write `principal in Group::{group}`",
-                ("principal", "=="),
-                ("principal", "is"),
-            )
-        for action in policy.actions:
-            kinds = ACTION_KINDS[action]
-            if _kinds_in(policy, kinds):
-                continue
-            on = " or ".join(f"`{kind}`" for kind in kinds)
-            entity = policy.resource.entity
-            hint = f"`{action}` is asked on {on}"
-            if entity is not None and policy.resource.op == "==" and not policy.resource.kind:
-                hint += f": write `resource in {entity.text()}`"
-            names.note(
-                f"`{action}` can never match this resource",
-                hint,
-                ("resource", "=="),
-                ("resource", "is"),
-                ("resource", "in"),
-            )
 
     # -- the condition ---------------------------------------------------------------------
 
@@ -231,7 +166,7 @@ class _Inspector:
             return []
         covered = self._covered(policy)
         walks: dict[str, list[_Walk]] = {}
-        for kind in _kinds_in(policy, _RESOURCES):
+        for kind in kinds_in(policy, RESOURCES):
             scenes = self._scenes(policy, kind, covered)
             walks[kind] = [self._walk(policy, scene) for scene in scenes]
         if any(w.findings and _certain(w) for found in walks.values() for w in found):
@@ -239,7 +174,7 @@ class _Inspector:
         failing: list[Finding] = []
         clean = False
         for action in policy.actions or ACTION_KINDS:
-            kinds = _kinds_in(policy, ACTION_KINDS[action])
+            kinds = kinds_in(policy, ACTION_KINDS[action])
             good = [kind for kind in kinds if not any(w.findings for w in walks[kind])]
             clean |= bool(good)
             if not good and kinds:
@@ -271,7 +206,7 @@ class _Inspector:
         return _Walk(tuple(scene.findings), always_false)
 
     def _scenes(self, policy: PolicyText, kind: str, covered: set[str]) -> list[Scene]:
-        mentioned, subject = _mentioned(policy)
+        mentioned, subject = mentioned_in(policy)
         bound = {name for name in covered if _bound(self.assets[name])}
         if kind != "Row":
             meant = {c: "" for c in mentioned if self._by_column.get(c, set()) & covered}
@@ -336,31 +271,6 @@ class _Inspector:
                     )
 
 
-_RESOURCES = ("Row", "Column", "Asset", "Namespace", "Lake")
-_INSIDE: Mapping[str, tuple[str, ...]] = {
-    "Lake": _RESOURCES,
-    "Namespace": ("Row", "Column", "Asset", "Namespace"),
-    "Asset": ("Row", "Column", "Asset"),
-    "Column": ("Column",),
-    "Row": ("Row",),
-}
-
-
-def _kinds_in(policy: PolicyText, kinds: Iterable[str]) -> list[str]:
-    """Return those entity types that the policy's resource scope can match."""
-    scope = policy.resource
-    if scope.op == "==" and scope.entity is not None:
-        possible: tuple[str, ...] = (scope.entity.type,)
-    elif scope.op == "in" and scope.entity is not None:
-        possible = _INSIDE.get(scope.entity.type, ())
-    else:
-        possible = _RESOURCES
-    asked = {kind for action in policy.actions or ACTION_KINDS for kind in ACTION_KINDS[action]}
-    return [
-        kind for kind in kinds if kind in possible and kind in asked and scope.kind in ("", kind)
-    ]
-
-
 def _certain(walk: _Walk) -> bool:
     """Return whether a finding is about a name or value that is wrong on every resource."""
     return any(f.message.startswith(_EVERYWHERE) for f in walk.findings)
@@ -377,38 +287,6 @@ def _for_every_action(policy: PolicyText, first: Finding) -> Finding:
         'name the actions it is about, e.g. `action == Action::"select"`',
         first.sequences,
     )
-
-
-def _mentioned(policy: PolicyText) -> tuple[frozenset[str], bool]:
-    """Return the row attributes that a policy's conditions name, and whether `subject` is one."""
-    names: set[str] = set()
-    for _, body in conditions(policy):
-        for node, _ in walk_json(body):
-            for key in (".", "has"):
-                part: Json = node.get(key)
-                if isinstance(part, dict) and part.get("left") == {"Var": "resource"}:
-                    names.add(part["attr"])
-    return frozenset(names - {"asset", "subject"}), "subject" in names
-
-
-def _annotations(policy: PolicyText) -> Iterator[Finding]:
-    for name in policy.annotations:
-        if name not in ANNOTATIONS:
-            yield Finding(f"unknown annotation `@{name}`", near(name, ANNOTATIONS), (("@", name),))
-    text = policy.annotations.get("mask")
-    if text is None:
-        return
-    place = (("@", "mask", "(", quoted(text)), ("@", "mask"))
-    if policy.effect != "forbid" or policy.actions != ("reveal",):
-        yield Finding(
-            "`@mask` belongs to a forbid on `reveal`",
-            'write `forbid (principal, action == Action::"reveal", resource)`',
-            place,
-        )
-    try:
-        parse_mask(text)
-    except PolicyFileError as exc:
-        yield Finding(exc.message, exc.hint, place)
 
 
 class _Locator:

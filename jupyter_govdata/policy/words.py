@@ -100,7 +100,7 @@ def _value(value: Value) -> str:
         return f"{text.removesuffix(' 00:00:00')} UTC" if value.tzinfo else text
     if isinstance(value, dt.date | int):
         return str(value)
-    return f"`{value}`"
+    return "a binary value" if isinstance(value, bytes) else f"`{value}`"
 
 
 def mask_in_words(column: str, mask: Mask) -> str:
