@@ -20,7 +20,7 @@ from jupyter_govdata.formats.iceberg_types import described
 from jupyter_govdata.formats.infer import DATES, Guess
 from jupyter_govdata.formats.json_rows import Row, array_rows, line_rows
 from jupyter_govdata.formats.lines import encoding_of
-from jupyter_govdata.formats.opening import Meter, existing, sha256_of
+from jupyter_govdata.formats.opening import Meter
 from jupyter_govdata.formats.rejects import Reject
 from jupyter_govdata.formats.shaped import ShapedSource
 from jupyter_govdata.formats.source import Request
@@ -49,11 +49,9 @@ class DatasetJsonSource(ShapedSource):
     kind = "dataset-json"
 
     def __init__(self, request: Request) -> None:
-        self._path = existing(request.path)
-        super().__init__(request, str(self._path))
-        self.bytes = self._path.stat().st_size
+        super().__init__(request, str(request.path))
+        self._path = self._one_file(request)
         self._encoding = encoding_of(self._path, request.encoding)
-        self._sha256: str | None = None
         top, by_line = self._top()
         self._by_line = by_line
         columns = top.pop("columns", None)
@@ -67,13 +65,6 @@ class DatasetJsonSource(ShapedSource):
         self._shape(request, self._native_schema(columns))
         said = top.get("records")
         self._records = said if isinstance(said, int) else None
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 (hex) of the file."""
-        if self._sha256 is None:
-            self._sha256 = sha256_of(self._path)
-        return self._sha256
 
     def _top(self) -> tuple[dict[str, Any], bool]:
         """Return the metadata, and whether the file is one of lines."""

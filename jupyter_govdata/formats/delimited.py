@@ -23,7 +23,7 @@ from jupyter_govdata.formats.iceberg_types import (
 )
 from jupyter_govdata.formats.infer import Guess
 from jupyter_govdata.formats.names import column_names, renamed
-from jupyter_govdata.formats.opening import Meter, ahead, existing, pieces, reading, sha256_of
+from jupyter_govdata.formats.opening import Meter, ahead, pieces, reading
 from jupyter_govdata.formats.records import BAD_BYTE, Block, blocks
 from jupyter_govdata.formats.rejects import Reject
 from jupyter_govdata.formats.source import Request, Source
@@ -65,14 +65,9 @@ class DelimitedSource(Source):
     kind = "csv"
 
     def __init__(self, request: Request) -> None:
-        path = existing(request.path)
-        super().__init__(request, str(path))
-        if path.is_dir():
-            raise LoadError(f"`{path.name}` is a folder", hint="name one file")
-        self._path = path
+        super().__init__(request, str(request.path))
+        path = self._path = self._one_file(request)
         self._request = request
-        self.bytes = path.stat().st_size
-        self._sha256: str | None = None
         with reading(path) as file:
             head = file.read(HEAD)
         if not head:
@@ -87,13 +82,6 @@ class DelimitedSource(Source):
             self.notes.append(note)
             self._survey(doubt=False)
         self._settle()
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 (hex) of the stored file; of the bytes last read where they were read."""
-        if self._sha256 is None:
-            self._sha256 = sha256_of(self._path)
-        return self._sha256
 
     # -- first pass --------------------------------------------------------------------------
 
@@ -178,6 +166,12 @@ class DelimitedSource(Source):
             column.kind = guess.settle()
             if guess.blank and guess.marked:
                 column.null_values = MARKERS
+            if guess.misfits:
+                self.notes.append(
+                    f"`{column.name}`: {guess.misfits} of {guess.seen} values are no"
+                    f" {guess.kind}, their rows are set aside; types={{{column.name!r}:"
+                    " 'string'} keeps them"
+                )
         while len(self._columns) > 1 and self._columns[-1].is_void:
             column = self._columns.pop()
             self.notes.append(f"`{column.name}` has neither name nor value and is left out")
@@ -188,16 +182,21 @@ class DelimitedSource(Source):
     # -- second pass -------------------------------------------------------------------------
 
     def _read(self) -> Iterator[pa.RecordBatch]:
-        if self._kept is not None:
+        kept, self._kept = self._kept, None  # frees the memory block by block
+        if kept is not None:
             self._bytes_done = self.bytes or 0
-            for item in self._kept:
-                yield self._convert(item)
+            kept.reverse()
+            while kept:
+                yield self._convert(kept.pop())
             return
         meter = Meter()
         for block in self._blocks(meter):
             self._bytes_done = meter.done
             yield self._convert(_Kept(block))
-        self._sha256 = meter.sha256
+        if meter.sha256 is not None and self._sha256 not in (None, meter.sha256):
+            raise LoadError(
+                f"`{self._path.name}` was changed while it was read", hint="load it again"
+            )
 
     def _convert(self, item: _Kept) -> pa.RecordBatch:
         """Convert a block; set aside what does not fit."""

@@ -11,11 +11,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from jupyter_govdata.errors import LoadError
-from jupyter_govdata.formats.records import Grammar
+from jupyter_govdata.formats.grammar import Grammar
 
 HEAD = 1 << 20
 _DELIMITERS = (",", "\t", ";", "|", " ")
 _ROWS = 200
+_CELLS = 20_000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -142,8 +143,8 @@ def _score(rows: list[list[bytes]]) -> float:
 def _rows(body: bytes, grammar: Grammar) -> list[list[bytes]]:
     """Return the first rows; the last one of a cut text is left out."""
     found: list[list[bytes]] = []
-    at = 0
-    while at < len(body) and len(found) < _ROWS:
+    at = cells = 0
+    while at < len(body) and len(found) < _ROWS and cells < _CELLS:
         match = grammar.record.match(body, at)
         assert match is not None
         text = body[at : match.start("end")]
@@ -151,6 +152,7 @@ def _rows(body: bytes, grammar: Grammar) -> list[list[bytes]]:
         at = match.end()
         if whole and text and not (grammar.comment and match["comment"] is not None):
             found.append(grammar.cells(text))
+            cells += len(found[-1])
     return found or [[b""]]
 
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jupyter_govdata.errors import LoadError, MissingExtraError
-from jupyter_govdata.formats.opening import existing, sha256_of
 from jupyter_govdata.formats.shaped import ShapedSource
 from jupyter_govdata.formats.source import BATCH_ROWS, Request
 
@@ -25,10 +24,8 @@ class H5adSource(ShapedSource):
     kind = "h5ad"
 
     def __init__(self, request: Request) -> None:
-        self._path = existing(request.path)
-        super().__init__(request, str(self._path))
-        self.bytes = self._path.stat().st_size
-        self._sha256: str | None = None
+        super().__init__(request, str(request.path))
+        self._path = self._one_file(request)
         with self._file() as file:
             table = self._table(file)
             self._count = table.rows
@@ -41,13 +38,6 @@ class H5adSource(ShapedSource):
                 request,
                 pa.schema([(n, a.type) for n, a in zip(table.names, first, strict=True)]),
             )
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 (hex) of the file."""
-        if self._sha256 is None:
-            self._sha256 = sha256_of(self._path)
-        return self._sha256
 
     def _file(self) -> Any:
         try:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from jupyter_govdata.errors import LoadError
 from jupyter_govdata.formats.infer import DATES, NUMBERS, Guess
 from jupyter_govdata.formats.lines import encoding_of, numbered_lines
-from jupyter_govdata.formats.opening import Meter, existing, sha256_of
+from jupyter_govdata.formats.opening import Meter
 from jupyter_govdata.formats.rejects import Reject
 from jupyter_govdata.formats.shaped import ShapedSource
 from jupyter_govdata.formats.source import BATCH_ROWS, Request
@@ -63,19 +63,10 @@ class NdjsonSource(ShapedSource):
     kind = "ndjson"
 
     def __init__(self, request: Request) -> None:
-        self._path = existing(request.path)
-        super().__init__(request, str(self._path))
-        self.bytes = self._path.stat().st_size
+        super().__init__(request, str(request.path))
+        self._path = self._one_file(request)
         self._encoding = encoding_of(self._path, request.encoding)
-        self._sha256: str | None = None
         self._survey(request)
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 (hex) of the file."""
-        if self._sha256 is None:
-            self._sha256 = sha256_of(self._path)
-        return self._sha256
 
     def _survey(self, request: Request) -> None:
         seen: dict[str, _Seen] = {}

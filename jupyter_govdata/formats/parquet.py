@@ -32,7 +32,6 @@ class ParquetSource(ShapedSource):
         self._files = parquet_files(request.path)
         self._root = request.path if request.path.is_dir() else request.path.parent
         self.bytes = sum(f.stat().st_size for f in self._files)
-        self._sha256: str | None = None
         schemas = [_opened(f).schema_arrow.remove_metadata() for f in self._files]
         try:
             native = pa.unify_schemas(schemas, promote_options="permissive")

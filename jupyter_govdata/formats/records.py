@@ -4,8 +4,6 @@ Runs in the client process; trusts nothing. Arrow's CSV parser is fast but says 
 row stands nor whether the last one is complete. So each block is parsed by Arrow, and only its
 last record is looked at with `Grammar`, the same grammar as a regular expression; where a row
 has to be refused, the whole block is, to know the physical line and the raw text of every row.
-
-INVARIANT: `Grammar` and Arrow agree on where records end; a property test holds them together.
 """
 
 from __future__ import annotations
@@ -19,68 +17,12 @@ import pyarrow.csv as pacsv
 
 from jupyter_govdata.errors import LoadError
 from jupyter_govdata.formats.encoding import is_utf8
+from jupyter_govdata.formats.grammar import Grammar
 from jupyter_govdata.formats.rejects import Reject
 
 MAX_RECORD = 16 << 20
 BAD_BYTE = "a byte does not fit the encoding"
 _LOOK_BACK = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Grammar:
-    """How records are written.
-
-    Args:
-        delimiter: One ASCII character.
-        quoted: Whether ``"`` at the start of a field opens a quoted one.
-        comment: Prefix of lines that are no data, or empty.
-        width: Number of columns.
-    """
-
-    delimiter: str
-    quoted: bool
-    comment: str
-    width: int
-    record: re.Pattern[bytes] = field(init=False, repr=False)
-    cell: re.Pattern[bytes] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        d = re.escape(self.delimiter.encode())
-        plain = rb"[^%b\r\n]*+" % d
-        if self.quoted:
-            inside = rb'"[^"]*+(?:""[^"]*+)*+(?:"%b|(?P<open>\Z))' % plain
-            cell = rb"(?:%b|%b)" % (inside, plain)
-        else:
-            cell = plain
-        later = cell.replace(b"?P<open>", b"?P<open2>")
-        comment = rb"(?P<comment>%b[^\r\n]*+)" % re.escape(self.comment.encode())
-        record = rb"%b(?:%b%b)*+" % (cell, d, later)
-        body = rb"(?:%b|%b)" % (comment, record) if self.comment else record
-        object.__setattr__(self, "record", re.compile(body + rb"(?P<end>\r\n|\n|\r|\Z)"))
-        object.__setattr__(self, "cell", re.compile(b"(%b)(?:%b|\\Z)" % (cell, d)))
-
-    def is_open(self, match: re.Match[bytes]) -> bool:
-        """Return True if a matched record ends inside of quotes."""
-        groups = match.groupdict()
-        return groups.get("open") is not None or groups.get("open2") is not None
-
-    def cells(self, record: bytes) -> list[bytes]:
-        """Return the fields of one record, unquoted."""
-        found: list[bytes] = []
-        at = 0
-        while match := self.cell.match(record, at):
-            found.append(self._bare(match[1]))
-            at = match.end()
-            if at == len(record) and not record.endswith(self.delimiter.encode(), match.end(1)):
-                break
-        return found
-
-    def _bare(self, cell: bytes) -> bytes:
-        if not self.quoted or not cell.startswith(b'"'):
-            return cell
-        match = re.match(rb'"((?:[^"]|"")*+)("?)', cell)
-        assert match is not None
-        return match[1].replace(b'""', b'"') + cell[match.end() :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -179,7 +179,8 @@ def open_source(
             f"a `{type(source).__name__}` cannot be loaded",
             hint="give a path, a database URL, an Arrow table, or a pandas or polars frame",
         )
-    return _format_of(str(source), format).open(request)
+    form = _format_of(str(source), format)
+    return form.open(replace(request, format=form.name))
 
 
 def _format_of(source: str, name: str | None) -> Format:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from jupyter_govdata.errors import LoadError, MissingExtraError
 from jupyter_govdata.formats.iceberg_types import described
-from jupyter_govdata.formats.opening import compression, existing, sha256_of
+from jupyter_govdata.formats.opening import compression
 from jupyter_govdata.formats.shaped import ShapedSource
 from jupyter_govdata.formats.source import Request
 from jupyter_govdata.formats.text import Converted
@@ -44,11 +44,12 @@ class SasSource(ShapedSource):
     """
 
     def __init__(self, request: Request) -> None:
-        self._path = existing(request.path)
-        self.kind = "sas7bdat" if self._path.suffix.lower() == ".sas7bdat" else "xpt"
-        super().__init__(request, str(self._path))
-        self.bytes = self._path.stat().st_size
-        self._sha256: str | None = None
+        super().__init__(request, str(request.path))
+        self._path = self._one_file(request)
+        with self._path.open("rb") as file:
+            transport = file.read(23) == b"HEADER RECORD*******LIB"
+        sas7bdat = self._path.suffix.lower() == ".sas7bdat" or request.format == "sas7bdat"
+        self.kind = "xpt" if transport or not sas7bdat else "sas7bdat"
         self._encoding = request.encoding
         self._reader = self._library()
         if compression(self._path) is not None:
@@ -75,13 +76,6 @@ class SasSource(ShapedSource):
                 ]
             ),
         )
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 (hex) of the file."""
-        if self._sha256 is None:
-            self._sha256 = sha256_of(self._path)
-        return self._sha256
 
     def _library(self) -> Any:
         try:

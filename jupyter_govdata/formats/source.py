@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from jupyter_govdata.errors import LoadError
+from jupyter_govdata.formats.opening import existing, sha256_of
 from jupyter_govdata.formats.rejects import RejectReport
 
 Progress = Callable[[int, int, int | None], None]
@@ -24,6 +26,7 @@ class Request:
 
     Args:
         source: Path, database URL, or a table in memory.
+        format: Name of the format as it was given or found out.
         delimiter: Of a text table; None to find out.
         encoding: Of a text; None to find out.
         comment: Prefix of lines that are no data; None to find out.
@@ -35,6 +38,7 @@ class Request:
     """
 
     source: Any
+    format: str = ""
     delimiter: str | None = None
     encoding: str | None = None
     comment: str | None = None
@@ -76,11 +80,30 @@ class Source(ABC):
         self.rows_read = 0
         self.on_progress = request.on_progress
         self._bytes_done = 0
+        self._stored: Path | None = None
+        self._sha256: str | None = None
 
     @property
     def sha256(self) -> str | None:
-        """SHA-256 (hex) of the file, or None if the source is not a file."""
-        return None
+        """SHA-256 (hex) of the file as it is stored, or None if the source is not a file.
+
+        Where the reader has gone through the whole file, it is the digest of what it read.
+        """
+        if self._sha256 is None and self._stored is not None:
+            self._sha256 = sha256_of(self._stored)
+        return self._sha256
+
+    def _one_file(self, request: Request) -> Path:
+        """Note that the source is one file, and return its path.
+
+        Raises:
+            LoadError: There is no such file.
+        """
+        path = self._stored = existing(request.path)
+        if path.is_dir():
+            raise LoadError(f"`{path.name}` is a folder", hint="name one file")
+        self.bytes = path.stat().st_size
+        return path
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows that fit, in the order of the source, as batches of `schema`.

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 
 from jupyter_govdata.errors import LoadError, MissingExtraError
 from jupyter_govdata.formats.iceberg_types import described
-from jupyter_govdata.formats.opening import existing, sha256_of
+from jupyter_govdata.formats.opening import existing
 from jupyter_govdata.formats.shaped import ShapedSource
 from jupyter_govdata.formats.source import Request
 from jupyter_govdata.formats.values import as_text
@@ -38,30 +38,21 @@ class SqlSource(ShapedSource):
         self._file = _sqlite_file(self._url)
         if self._file is not None:
             existing(self._file)
+            self._stored = self._file
             self.bytes = self._file.stat().st_size
         engine = self._engine()
         try:
             with engine.connect() as connection:
                 self._table, native = _reflected(connection, request.table)
-                self._total = connection.execute(
-                    sa.select(sa.func.count()).select_from(self._table)
-                ).scalar_one()
+                # Counting is for progress only; a server may need minutes for it.
+                count = sa.select(sa.func.count()).select_from(self._table)
+                self._total = connection.execute(count).scalar_one() if self._file else 0
         except sa.exc.SQLAlchemyError as exc:
             raise self._failed(exc) from None
         finally:
             engine.dispose()
         self.location = f"{self.location} table {self._table.fullname}"
         self._shape(request, native)
-
-    @property
-    def sha256(self) -> str | None:
-        """SHA-256 (hex) of a SQLite file; None for a database server."""
-        return None if self._file is None else sha256_of(self._file)
-
-    @property
-    def rows(self) -> int:
-        """Rows that the table had when it was opened."""
-        return int(self._total)
 
     def _engine(self) -> sa.Engine:
         try:
@@ -91,9 +82,10 @@ class SqlSource(ShapedSource):
         raw = sqltypes.NullType()
         columns = [sa.type_coerce(c, raw).label(c.name) for c in self._table.columns]
         try:
-            with engine.connect().execution_options(
-                stream_results=True, yield_per=_ROWS
-            ) as connection:
+            options: dict[str, Any] = {"stream_results": True, "yield_per": _ROWS}
+            if self._url.get_backend_name() == "postgresql":
+                options["postgresql_readonly"] = True
+            with engine.connect().execution_options(**options) as connection:
                 result = connection.execute(sa.select(*columns))
                 for rows in result.partitions(_ROWS):
                     yield self._partition(rows)

@@ -64,9 +64,12 @@ def convert(
         return Converted(text.cast(kind))
     if pa.types.is_boolean(kind):
         return _booleans(text, null_values)
-    # The common case costs one cast; the texts are cleaned only if that fails.
-    if (array := _cast(text, kind)) is not None and not null_values:
-        return _checked(text, array)
+    # The common case costs one cast; the texts are cleaned only if that fails. A cast that fails
+    # at many places is slow, so a few values are tried first.
+    if not null_values and _cast(text.slice(0, 256), kind) is not None:
+        array = _cast(text, kind)
+        if array is not None:
+            return _checked(text, array)
     marks = MARKERS if null_values is None else tuple(null_values)
     left, marked = _without(text, ("", *marks))
     array = _cast(left, kind)
