@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_govdata.stamps import digest as digest_module
+from jupyter_govdata.stamps.cells import type_form
 from jupyter_govdata.stamps.digest import result_digest
+from tests.stamps import specification
 
 INTS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint64())
 TEXTS = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
@@ -69,6 +71,13 @@ def tables(draw: st.DrawFn) -> pa.Table:
 
 def both(table: pa.Table) -> tuple[str, str]:
     return result_digest(table, ordered=False), result_digest(table, ordered=True)
+
+
+@given(tables(), st.booleans())
+def test_digest_is_what_the_specification_says(table: pa.Table, ordered: bool) -> None:
+    columns = [(field.name, type_form(field.type)) for field in table.schema]
+    said = specification.digest(columns, table.to_pylist(), ordered=ordered)
+    assert result_digest(table, ordered=ordered) == said
 
 
 @given(tables(), st.randoms(use_true_random=False))
