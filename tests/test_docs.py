@@ -14,9 +14,9 @@ import pytest
 
 from jupyter_govdata import config
 from jupyter_govdata.cli import parser
-from jupyter_govdata.gateway.actions import ACTIONS
 from jupyter_govdata.model.decision import ACTIONS as POLICY_ACTIONS
 from jupyter_govdata.model.decision import MASK_KINDS
+from jupyter_govdata.notebook.arguments import SqlArguments, govdata_parser, parse_sql_line
 from jupyter_govdata.session import Session
 
 ROOT = Path(__file__).parent.parent
@@ -42,11 +42,15 @@ def section(page: str, heading: str) -> str:
 # -- completeness --------------------------------------------------------------------------------
 
 
-def commands() -> dict[str, argparse.ArgumentParser]:
-    for action in parser()._actions:
+def choices(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in top._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
-    raise AssertionError("the command line has no commands")
+    raise AssertionError("the parser has no commands")
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    return choices(parser())
 
 
 SHARED = {"--lake", "--user", "--purpose"}
@@ -74,6 +78,24 @@ def test_commands_in_the_reference_exist() -> None:
     assert named == set(commands())
 
 
+def test_magic_commands_are_documented_with_every_option() -> None:
+    rows = re.findall(r"^\| `(\w+)([^`]*)` \|", section("magics.md", "%govdata"), re.MULTILINE)
+    shown = dict(rows)
+    real = choices(govdata_parser())
+    assert set(shown) == set(real)
+    for name, command in real.items():
+        for action in command._actions:
+            words = action.option_strings or [(action.metavar or action.dest).upper()]
+            assert words[0] in shown[name], f"`%govdata {name}` does not show {words[0]}"
+
+
+def test_sql_magic_options_are_documented() -> None:
+    text = section("magics.md", "%%govsql")
+    line = "name << --purpose research --limit 3"
+    assert parse_sql_line(line) == SqlArguments("", "name", "research", 3)
+    assert all(f"`{part}" in text for part in ("NAME <<", "--purpose P", "--limit N"))
+
+
 def settings_of(kind: Any) -> Iterator[str]:
     for field in dataclasses.fields(kind):
         yield field.name
@@ -97,6 +119,8 @@ def test_environment_variables_are_documented() -> None:
 
 
 def test_protocol_actions_are_documented() -> None:
+    from jupyter_govdata.gateway.actions import ACTIONS
+
     text = section("wire.md", "Actions")
     named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     assert named == set(ACTIONS)
