@@ -127,7 +127,7 @@ class HealthServer:
         shown = f"[{host}]" if ":" in host else host
         self.address = f"http://{shown}:{self._server.server_address[1]}"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="govdata-health", daemon=True
+            target=self._server.serve_forever, args=(0.1,), name="govdata-health", daemon=True
         )
         self._thread.start()
 
@@ -141,6 +141,7 @@ class HealthServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64
 
     def __init__(
         self, address: tuple[str, int], metrics: Metrics, check: Callable[[], dict[str, Any]]

@@ -221,8 +221,9 @@ class _Oidc:
 class _Hub:
     """Tokens of a JupyterHub, asked of its API at most every few seconds each.
 
-    A token of a hub user signs in as that user. It is as strong as the hub keeps it: give
-    services that users authorise no more than they need.
+    SECURITY: a hub also gives tokens to services that a user once signed in to; such a service
+    must not read data as that user. So a token counts only if it may open its user's own server:
+    whoever holds that one can run code as the user already.
     """
 
     def __init__(self, config: HubConfig, clock: Callable[[], float]) -> None:
@@ -259,4 +260,19 @@ class _Hub:
             raise GatewayError("JupyterHub does not answer as expected", hint="try again")
         if found.get("kind", "user") != "user":
             raise AuthenticationError("a token of a hub service is not a user's")
-        return Claims(_principal(found, "name"), (), None, "hub")
+        principal = _principal(found, "name")
+        scopes = found.get("scopes")
+        if not isinstance(scopes, list) or not any(_opens_server(s, principal) for s in scopes):
+            raise AuthenticationError(
+                "this token of the hub may not stand for its user",
+                hint="use your server's own token, or one from the hub's page `Token`",
+            )
+        return Claims(principal, (), None, "hub")
+
+
+def _opens_server(scope: object, user: str) -> bool:
+    if not isinstance(scope, str):
+        return False
+    name, _, limit = scope.partition("!")
+    own = limit in ("", f"user={user}") or limit.startswith(f"server={user}/")
+    return name == "access:servers" and own
