@@ -53,6 +53,7 @@ class Guess:
     misfits: int = 0
     marked: bool = False
     _wide: bool = False
+    _filled: bool = False
     _head: list[pa.Array] = field(default_factory=list)
 
     def observe(self, text: pa.Array) -> Converted | None:
@@ -70,7 +71,7 @@ class Guess:
     @property
     def blank(self) -> bool:
         """True if every value is missing: `string`, and the texts that say so are NULL."""
-        return self.seen == 0
+        return not self._filled
 
     def settle(self) -> pa.DataType:
         """Return the type, after the last value."""
@@ -90,6 +91,7 @@ class Guess:
             given = pc.is_in(text, value_set=pa.array(marks, pa.string()))
             self.marked = self.marked or bool(pc.any(given).as_py())
             return None
+        self._filled = True
         self._head.append(present.slice(0, need))
         head = pa.concat_arrays(self._head)
         self.kind = next((k for k in self.order if self._fits(head, k)), "string")
@@ -156,7 +158,7 @@ class Guess:
             return done.bad is not None and _any_match(text.filter(done.bad), r"^\s*[+-]?\d+\s*$")
         if self._wide:
             return True
-        large = pc.fill_null(pc.greater(pc.abs(done.array), float(_EXACT)), False)
+        large = pc.fill_null(pc.greater_equal(pc.abs(done.array), float(_EXACT)), False)
         return bool(pc.any(large).as_py()) and _any_match(text.filter(large), r"^\s*[+-]?\d+\s*$")
 
 

@@ -137,10 +137,10 @@ def reading(path: Path, meter: Meter | None = None) -> Iterator[IO[bytes]]:
         raise _broken(path.name, kind, exc) from exc
 
 
-def pieces(path: Path, meter: Meter | None = None, size: int = PIECE) -> Iterator[bytes]:
-    """Yield the decompressed file in pieces of `size` bytes, the last one shorter."""
+def pieces(path: Path, meter: Meter | None = None, size: int = 0) -> Iterator[bytes]:
+    """Yield the decompressed file in pieces of `size` bytes (0: `PIECE`), the last one shorter."""
     with reading(path, meter) as file:
-        while piece := file.read(size):
+        while piece := file.read(size or PIECE):
             yield piece
 
 

@@ -152,6 +152,8 @@ def _arrow(
     data: bytes, grammar: Grammar, *, ordered: bool = False
 ) -> tuple[pa.Table | None, list[tuple[int | None, str]]]:
     """Parse with Arrow; None if a text is not UTF-8. Also return rows of another width."""
+    if not is_utf8(data):
+        return None, []
     names = [str(i) for i in range(grammar.width)]
     ragged: list[tuple[int | None, str]] = []
 
@@ -179,14 +181,10 @@ def _arrow(
                 null_values=[""],
             ),
         )
-    except UnicodeDecodeError:  # the text of a ragged row
-        return None, ragged
     except pa.ArrowInvalid as exc:
         if "Empty CSV" in str(exc):
             schema = pa.schema([(name, pa.string()) for name in names])
             return schema.empty_table(), ragged
-        if not is_utf8(data):
-            return None, ragged
         raise LoadError("the text does not parse as a table", hint="check `delimiter`") from exc
     return table, ragged
 
