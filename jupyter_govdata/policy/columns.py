@@ -76,7 +76,7 @@ def _mask(evaluator: Evaluator, answer: Answer) -> Mask | None:
         return None
     found = []
     for name in answer.forbidding:
-        policy = evaluator.governance.policy(name)
+        policy = evaluator.by_id.get(name)
         text = policy.annotations.get("mask") if policy is not None else None
         if text is None:
             return None

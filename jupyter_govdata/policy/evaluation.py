@@ -121,6 +121,7 @@ class Evaluator:
         self.governance = governance
         self.assets = assets
         self.index = PolicyIndex(governance.policies)
+        self.by_id = {policy.id: policy for policy in governance.policies}
         self._slices = Cache()
         self._entities = Cache()
         self._targets = Cache(65_536)

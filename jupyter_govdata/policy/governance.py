@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from jupyter_govdata.errors import PolicyFileError
@@ -87,13 +88,21 @@ def principal_from_json(data: Mapping[str, Any]) -> Principal:
 def read_governance(files: Mapping[str, str]) -> Governance:
     """Read a governance folder.
 
+    Reading the same files again is free: the gateway does so at every new epoch, and most of
+    those change consent or a card only.
+
     Args:
         files: Relative path -> text, e.g. ``policies/clinical.cedar``, ``principals.yaml``.
 
     Raises:
-        PolicyFileError: The first thing that is wrong; `problems` lists them all.
+        PolicyFileError: The first thing that is wrong; `validate.problems` lists them all.
     """
-    governance, found = read_all(files)
+    return _read(tuple(sorted(files.items())))
+
+
+@lru_cache(maxsize=4)
+def _read(files: tuple[tuple[str, str], ...]) -> Governance:
+    governance, found = read_all(dict(files))
     if found:
         raise found[0]
     return governance
