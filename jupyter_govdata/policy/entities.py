@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from jupyter_govdata.model.asset import Asset, Column
+from jupyter_govdata.model.decision import ACTIONS
 from jupyter_govdata.model.identity import Principal
 from jupyter_govdata.policy.cards import RESERVED_COLUMNS
 from jupyter_govdata.policy.cedar import EntityRef
@@ -39,9 +40,14 @@ def principal_entities(principal: Principal) -> list[Entity]:
 
 
 def place_entities(namespaces: Iterable[str]) -> list[Entity]:
-    """Return the lake and namespaces in it."""
+    """Return the lake, the namespaces in it, and the actions.
+
+    UPSTREAM: partial evaluation takes an entity that is not there as unknown, so without the
+    actions a policy on ``action in [...]`` would leave a residual that asks for the action.
+    """
+    actions = [_entity(Target(EntityRef("Action", name), ()), {}) for name in ACTIONS]
     found = [_entity(target_of("Namespace", name), {}) for name in sorted(set(namespaces))]
-    return [_entity(Target(LAKE, ()), {}), *found]
+    return [_entity(Target(LAKE, ()), {}), *actions, *found]
 
 
 def asset_entity(asset: Asset, groups: Collection[str]) -> Entity:
