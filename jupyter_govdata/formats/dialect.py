@@ -117,15 +117,25 @@ def _grammar(body: bytes, delimiter: str | None, comment: str) -> Grammar:
     """Return the delimiter and quoting under which the rows agree best on their width."""
     best: tuple[float, Grammar] | None = None
     for candidate in _DELIMITERS if delimiter is None else (delimiter,):
-        for quoted in (True, False):
-            grammar = Grammar(candidate, quoted, comment, 2)
-            score = _score(_rows(body, grammar)) - (0.0 if quoted else 0.01)
-            if candidate == " ":
-                score -= 0.5  # words have blanks between them too
-            if best is None or score > best[0]:
-                best = (score, grammar)
+        quoted = Grammar(candidate, True, comment, 2)
+        plain = Grammar(candidate, False, comment, 2)
+        with_quotes, without = _rows(body, quoted), _rows(body, plain)
+        chosen = (plain, without) if _are_literal(with_quotes, without) else (quoted, with_quotes)
+        score = _score(chosen[1])
+        if candidate == " ":
+            score -= 0.5  # words have blanks between them too
+        if best is None or score > best[0]:
+            best = (score, chosen[0])
     assert best is not None
     return best[1]
+
+
+def _are_literal(with_quotes: list[list[bytes]], without: list[list[bytes]]) -> bool:
+    """Return True if quotes are mere characters: rows only agree if they open nothing."""
+    across = any(b"\n" in cell or b"\r" in cell for row in with_quotes for cell in row)
+    if across and len(without[0]) > 1 and len({len(row) for row in without[1:]}) == 1:
+        return True
+    return _score(without) > _score(with_quotes) + 0.2
 
 
 def _score(rows: list[list[bytes]]) -> float:
@@ -133,12 +143,8 @@ def _score(rows: list[list[bytes]]) -> float:
     width, votes = max(widths.items(), key=lambda item: (item[1], item[0]))
     if width == 1:
         return 0.0
-    agreement = votes / len(rows)
-    header = len(rows[0])
-    beside = 0.0 if header in (width, width - 1) else 0.5
-    # Where lines agree without quotes as well, a text over several lines is a quote left open.
-    across = 0.05 if any(b"\n" in cell or b"\r" in cell for row in rows for cell in row) else 0.0
-    return 1.0 + agreement - beside + min(width, 50) / 1000 - across
+    beside = 0.0 if len(rows[0]) in (width, width - 1) else 0.5
+    return 1.0 + votes / len(rows) - beside + min(width, 50) / 1000
 
 
 def _rows(body: bytes, grammar: Grammar) -> list[list[bytes]]:
