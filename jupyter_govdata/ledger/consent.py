@@ -215,6 +215,8 @@ def replace_consents_in(
     early = unusable = 0
     for person, purpose, status, moment, told in rows:
         given = status == "given"
+        if moment.tzinfo is None:
+            raise ProtocolError("the moment of a consent needs a time zone")
         if "\x00" in f"{person}{purpose}{told}":
             unusable += 1
             continue

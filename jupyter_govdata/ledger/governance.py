@@ -166,6 +166,7 @@ class Governance:
                 detail={"what": what, "digest": digest},
             )
             append_in(conn, [storable(record)])
+        self._store.saw(epoch)
         return int(epoch)
 
 

@@ -190,9 +190,13 @@ class Store:
                 hint="it was restored from a backup: verify it, then restart the gateway",
             )
         if epoch > floor:
-            with self._floor_lock:
-                self._floor = max(self._floor, epoch)
+            self.saw(epoch)
         return epoch, consent
+
+    def saw(self, epoch: int) -> None:
+        """Remember an epoch that was committed: the store may not go back behind it."""
+        with self._floor_lock:
+            self._floor = max(self._floor, epoch)
 
     def close(self) -> None:
         """Close all connections."""

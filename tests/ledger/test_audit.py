@@ -185,6 +185,46 @@ def test_append_from_many_threads_and_gateways_makes_one_chain(
     assert stored == set(results)
 
 
+FULL_DISK = """
+import datetime as dt, resource, sys
+from jupyter_govdata.errors import StorageError
+from jupyter_govdata.ledger import AuditRecord, Ledger
+from pathlib import Path
+
+def record(text):
+    return AuditRecord(dt.datetime.now(dt.UTC), "ana", "select", "a.b", "r", "d", True,
+        "permitted", 0, 1, {"text": [text] * 7})
+
+ledger = Ledger.open(sys.argv[1])
+done = ledger.append(record("x")).seq
+wal = Path(sys.argv[1].removeprefix("sqlite:///") + "-wal")
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + 3_000, hard))
+refused = 0
+for _ in range(3):
+    try:
+        done = ledger.append(record("y" * 900)).seq
+    except StorageError:
+        refused += 1
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+last = ledger.append(record("z")).seq
+assert refused == 3, refused
+assert last == done + 1, (last, done)
+assert ledger.verify().ok
+"""
+
+
+def test_append_on_a_full_disk_is_refused_and_goes_on_when_there_is_space(
+    store_url: str, ledger: Ledger
+) -> None:
+    if not store_url.startswith("sqlite"):
+        pytest.skip("the disk is the server's")
+    ledger.append(record())
+    ledger.close()
+    # A limit on the size of a file stands for a full disk: the write fails in the same place.
+    subprocess.run([sys.executable, "-c", FULL_DISK, store_url], check=True)
+
+
 CHILD = """
 import datetime as dt, sys
 from jupyter_govdata.ledger import AuditRecord, Ledger

@@ -129,6 +129,14 @@ def test_rows_without_a_usable_key_are_left_out(ledger: Ledger) -> None:
     assert ledger.consenting_pairs("research") == {("d", "4")}
 
 
+def test_rows_without_a_time_zone_are_refused_as_a_whole(ledger: Ledger) -> None:
+    ledger.replace_consents([given_on("d|1", 0)])
+    naive = ("d|2", "research", "given", dt.datetime(2024, 1, 1), "")
+    with pytest.raises(ProtocolError, match="time zone"):
+        ledger.replace_consents([naive])
+    assert ledger.consenting("d", "research") == {"1"}
+
+
 def test_domain_with_a_bar_cannot_stand_for_another_domain(ledger: Ledger) -> None:
     with pytest.raises(ProtocolError):
         ledger.set_consent("d|1", "2", "research", "given", "ana", "")

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from jupyter_govdata.errors import (
     ConfigError,
@@ -19,6 +20,7 @@ from jupyter_govdata.errors import (
 )
 from jupyter_govdata.ledger import Ledger
 from jupyter_govdata.model.asset import Asset, Column, Subject
+from tests.ledger.conftest import driver_url
 
 CARD = Asset(
     name="trials.outcomes",
@@ -270,6 +272,34 @@ def test_epoch_that_went_back_is_refused(ledger: Ledger, execute: object) -> Non
         ledger.state()
     with pytest.raises(StorageError):
         ledger.consenting("d", "research")
+
+
+def test_epoch_behind_the_last_change_is_refused_at_the_first_read(
+    ledger: Ledger, execute: object
+) -> None:
+    ledger.put_card(CARD, "ana")
+    assert ledger.put_card(CARD, "ana") == 2
+    execute("UPDATE govdata_epoch SET epoch = 1")  # type: ignore[operator]
+    with pytest.raises(StorageError, match="went back from epoch 2 to 1"):
+        ledger.epoch()
+
+
+def test_connections_that_the_server_cut_are_made_anew(store_url: str, ledger: Ledger) -> None:
+    if not store_url.startswith("postgresql"):
+        pytest.skip("SQLite has no server")
+    for _ in range(2):
+        ledger.put_card(CARD, "ana")
+        assert ledger.epoch() == ledger.state().epoch
+        engine = create_engine(driver_url(store_url), isolation_level="AUTOCOMMIT")
+        with engine.connect() as conn:
+            conn.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = current_schema() AND pid <> pg_backend_pid()"
+            )
+        engine.dispose()
+    assert ledger.epoch() == 2
+    assert ledger.put_card(CARD, "ana") == 3
+    assert ledger.verify().ok
 
 
 def test_store_without_its_epoch_answers_nothing(ledger: Ledger, execute: object) -> None:
