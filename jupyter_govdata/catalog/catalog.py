@@ -192,7 +192,8 @@ class Catalog:
         Args:
             name: Asset name.
             data: The rows. Columns that it lacks become NULL.
-            mode: ``append``; ``overwrite`` replaces all rows; ``create`` makes the asset first.
+            mode: ``append``; ``overwrite`` replaces all rows; ``create`` makes the asset in the
+                same commit (or fills one that `create` made and that has no data yet).
             provenance: Kept in the snapshot (``source``, ``sha256``, ``loaded_by`` ...); read
                 after the last row, so it may be filled while `data` is consumed.
             evolve: Permit new columns and wider number types.
@@ -208,7 +209,7 @@ class Catalog:
             raise CatalogError("only a new asset can be partitioned")
         # Provenance is read when the snapshot is committed: counts are known only then.
         reader, told = as_reader(data), {} if provenance is None else provenance
-        if mode == "create":
+        if mode == "create" and not self._is_empty(name):
             table, snapshot_id = create_and_load(
                 self._ice,
                 name,
@@ -235,7 +236,7 @@ class Catalog:
             QueryError: A condition or constant that cannot select rows to delete.
         """
         self._require_columns(name, predicate)
-        check, told = file_check(predicate), dict(provenance or {})
+        check, told = file_check(predicate), provenance or {}
         try:
             done = Delete(self._ice, name, predicate, check, told, self._limits).run()
         except NothingToDeleteError:
@@ -246,6 +247,10 @@ class Catalog:
         known = {f.name for f in self._table(name).schema().fields}
         for column in sorted(columns_of(predicate) - known):
             raise ColumnNotFoundError(f"`{name}` has no column `{column[:200]}`")
+
+    def _is_empty(self, name: str) -> bool:
+        """Return True for an asset that exists and never had data."""
+        return self.exists(name) and self._table(name).current_snapshot() is None
 
     def _made(self, table: Table, snapshot_id: int) -> Snapshot:
         snapshot = table.snapshot_by_id(snapshot_id)
@@ -328,7 +333,7 @@ class Catalog:
             SnapshotNotFoundError: The snapshot has expired meanwhile.
         """
         wanted = columns_of(predicate) | frozenset(columns or ())
-        for column in sorted(wanted - set(version.schema.names)):
+        for column in sorted(wanted - {c.name for c in version.columns}):
             raise ColumnNotFoundError(f"`{version.asset}` has no column `{column[:200]}`")
         return planned(self._listed(version), predicate)
 

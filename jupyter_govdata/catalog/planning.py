@@ -115,15 +115,12 @@ def list_files(table: Table | None, version: Version, root: str) -> Listed:
         SnapshotNotFoundError: The snapshot has expired meanwhile.
         CatalogError: A file that this version cannot read (equality deletes, no field ids).
     """
-    columns = tuple(
-        PlanColumn(int(f.metadata[FIELD_ID]), f.name, str(f.type)) for f in version.schema
-    )
+    columns = version.columns
     arrow = version.schema.serialize().to_pybytes()
     if table is None:
         whole = Plan(version.asset, 0, version.schema_id, columns, arrow, root)
         return Listed(whole, ())
     schema = schema_of(table, version.schema_id)
-    columns = tuple(PlanColumn(f.field_id, f.name, str(f.field_type)) for f in schema.fields)
     if table.snapshot_by_id(version.snapshot_id) is None:
         raise SnapshotNotFoundError(
             f"snapshot `{version.snapshot_id}` of `{version.asset}` has expired",

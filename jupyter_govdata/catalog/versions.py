@@ -18,6 +18,7 @@ from jupyter_govdata.catalog.committing import PREFIX
 from jupyter_govdata.catalog.types import arrow_schema
 from jupyter_govdata.errors import SnapshotNotFoundError
 from jupyter_govdata.model.asset import Snapshot
+from jupyter_govdata.model.plan import PlanColumn
 from jupyter_govdata.model.scan import At
 
 
@@ -29,6 +30,7 @@ class Version:
         asset: Asset name.
         snapshot_id: Iceberg snapshot id; 0 for an asset without data.
         schema_id: Iceberg schema id that rows are read under.
+        columns: Of that schema, in order.
         schema: The same as Arrow, with ``PARQUET:field_id`` metadata.
         committed_at: UTC, or None for an asset without data.
     """
@@ -36,6 +38,7 @@ class Version:
     asset: str
     snapshot_id: int
     schema_id: int
+    columns: tuple[PlanColumn, ...]
     schema: pa.Schema
     committed_at: dt.datetime | None
 
@@ -83,6 +86,7 @@ def _version(asset: str, schema: Schema, snapshot: IceSnapshot | None) -> Versio
         asset=asset,
         snapshot_id=snapshot.snapshot_id if snapshot else 0,
         schema_id=schema.schema_id,
+        columns=tuple(PlanColumn(f.field_id, f.name, str(f.field_type)) for f in schema.fields),
         schema=arrow_schema(schema),
         committed_at=_moment(snapshot.timestamp_ms) if snapshot else None,
     )

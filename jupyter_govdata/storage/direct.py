@@ -1,0 +1,129 @@
+"""The planned files straight to Arrow, for scans that filter nothing while reading.
+
+Runs in the gateway. Measured: without a condition pyarrow decodes into Arrow 1.3 to 2 times as
+fast as DuckDB does; with one, DuckDB's pruning and late decoding win. Files are read by field id,
+as in `relation`, and the same contract tests run over both.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import pyarrow.fs
+
+from jupyter_govdata.errors import StorageError
+from jupyter_govdata.storage.footers import Footer, footer
+from jupyter_govdata.storage.pieces import Piece
+from jupyter_govdata.storage.relation import Source, constant_value, positions
+
+_FORMAT = pads.ParquetFileFormat()
+_READAHEAD = 4
+"""Batches and files decoded ahead; more only costs memory on few cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Names of the columns in a file; None where the file does not have one."""
+
+    names: tuple[str | None, ...]
+
+
+def batches(
+    chosen: Sequence[Piece],
+    columns: Sequence[Source],
+    *,
+    asset: str,
+    batch_rows: int,
+    filesystem: pa.fs.FileSystem | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the pieces' live rows in order, columns named as in `relation`.
+
+    Raises:
+        StorageError: A nested column of a file has another shape.
+    """
+    store = filesystem or pa.fs.LocalFileSystem()
+    shaped = ((piece, _shape(footer(piece.file.path, filesystem), columns, asset)) for piece in chosen)
+    for (shape, alone), run in itertools.groupby(shaped, key=lambda p: (p[1], _special(p[0]))):
+        held = [piece for piece, _ in run]
+        for group in [[piece] for piece in held] if alone is not None else [held]:
+            yield from _read(group, shape, columns, batch_rows, store)
+
+
+def _special(piece: Piece) -> bool | None:
+    """Return a value, not None, for a piece that must be read alone."""
+    return True if piece.file.has_deletes or piece.file.constants else None
+
+
+def _shape(found: Footer, columns: Sequence[Source], asset: str) -> _Shape:
+    names: list[str | None] = []
+    for column in columns:
+        name, kind = found.fields.get(column.field_id, (None, column.kind))
+        if pa.types.is_nested(column.kind) and kind != column.kind:
+            raise nested_changed(asset)
+        names.append(name)
+    return _Shape(tuple(names))
+
+
+def nested_changed(asset: str) -> StorageError:
+    """Return the error for a nested column whose shape differs between files."""
+    return StorageError(
+        f"a nested column of `{asset}` was changed in a way that cannot be read",
+        hint="read the columns beside it, or have its steward load the asset again",
+    )
+
+
+def _read(
+    run: list[Piece],
+    shape: _Shape,
+    columns: Sequence[Source],
+    batch_rows: int,
+    store: pa.fs.FileSystem,
+) -> Iterator[pa.RecordBatch]:
+    held = [(name, c) for name, c in zip(shape.names, columns, strict=True) if name is not None]
+    schema = pa.schema([pa.field(name, c.kind) for name, c in held])
+    dataset = pads.FileSystemDataset(
+        [_fragment(piece, store) for piece in run], schema, _FORMAT, store
+    )
+    scanner = dataset.scanner(
+        batch_size=batch_rows, batch_readahead=_READAHEAD, fragment_readahead=_READAHEAD
+    )
+    deleted = positions(run[0].file) if run[0].file.has_deletes else None
+    row = run[0].start
+    for batch in scanner.to_reader():
+        rows = batch.num_rows
+        live = batch if deleted is None else batch.filter(_live(row, rows, deleted))
+        row += rows
+        if live.num_rows:
+            yield _complete(live, shape, columns, run[0])
+
+
+def _fragment(piece: Piece, store: pa.fs.FileSystem) -> pads.Fragment:
+    fragment = _FORMAT.make_fragment(piece.file.path, filesystem=store)
+    return fragment if piece.groups is None else fragment.subset(row_group_ids=list(piece.groups))
+
+
+def _live(start: int, rows: int, deleted: pa.Array) -> pa.Array:
+    here = pa.array(range(start, start + rows), pa.int64())
+    return pc.invert(pc.is_in(here, value_set=deleted))
+
+
+def _complete(
+    batch: pa.RecordBatch, shape: _Shape, columns: Sequence[Source], piece: Piece
+) -> pa.RecordBatch:
+    """Add the columns that the file does not have."""
+    arrays: list[pa.Array] = []
+    found = iter(batch.columns)
+    for name, column in zip(shape.names, columns, strict=True):
+        if name is not None:
+            arrays.append(next(found))
+        elif column.field_id in piece.file.constants:
+            value = constant_value(piece.file.constants[column.field_id], column.kind)
+            arrays.append(pa.repeat(value, batch.num_rows))
+        else:
+            arrays.append(pa.nulls(batch.num_rows, column.kind))
+    return pa.RecordBatch.from_arrays(arrays, [c.sql for c in columns])

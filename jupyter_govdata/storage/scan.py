@@ -1,0 +1,381 @@
+"""Governed reading: row filter, then masks, then the user's condition.
+
+Runs in the gateway. Trusts the plan and the decision, nothing of the request.
+
+INVARIANT 1: rows are filtered on raw values first, then columns are masked, then the user's
+condition sees masked values. A condition on columns without a mask gives the same rows on either
+side of the masks and cannot fail on a row (it is structured and type-checked, nothing is cast),
+so it runs inside the reading engine together with the row filter.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.fs
+
+from jupyter_govdata.errors import LimitError, QueryError
+from jupyter_govdata.model.decision import Mask
+from jupyter_govdata.model.plan import Plan
+from jupyter_govdata.model.predicate import FALSE, TRUE, And, Consent, Predicate, columns_of, walk
+from jupyter_govdata.model.scan import require_pushable
+from jupyter_govdata.storage import direct
+from jupyter_govdata.storage.binding import bind_predicate, field_of, template_columns
+from jupyter_govdata.storage.engine import cursor
+from jupyter_govdata.storage.errors import FOREIGN, mapped, storage_errors
+from jupyter_govdata.storage.footers import footer
+from jupyter_govdata.storage.late import LateFilter, typed
+from jupyter_govdata.storage.masking import Masker, plain_type, shown_schema
+from jupyter_govdata.storage.pieces import Piece, pieces
+from jupyter_govdata.storage.pseudonym import Pseudonyms
+from jupyter_govdata.storage.relation import Source, relation
+from jupyter_govdata.storage.side import Consents, SideTables
+from jupyter_govdata.storage.sql import Columns, render
+
+BATCH_ROWS = 65_536
+BATCH_BYTES = 16 << 20
+"""Compressed; batches of wide rows get fewer rows than `BATCH_ROWS`."""
+_COUNTED = 1 << 20
+
+
+class ScanReader:
+    """The batches of one part of a scan; iterate once, then `close`.
+
+    Args:
+        asset: Asset name.
+        schema: Of every batch.
+        batches: The batches; closing them frees what they hold.
+        connection: The engine's connection, or None if none is used.
+    """
+
+    def __init__(
+        self, asset: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], connection: _Stop
+    ) -> None:
+        self.schema = schema
+        self._asset = asset
+        self._batches = batches
+        self._stop = connection
+
+    def __iter__(self) -> ScanReader:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        """Return the next batch, never an empty one.
+
+        Raises:
+            StorageError: A file is missing or damaged.
+            LimitError: Cancelled, or out of memory.
+        """
+        self._stop.check()
+        try:
+            batch = next(self._batches)
+        except FOREIGN as exc:
+            self._stop.check()
+            raise mapped(exc, self._asset) from exc
+        return batch
+
+    def cancel(self) -> None:
+        """Stop the engine's work; reading on raises. Safe from any thread."""
+        self._stop.cancel()
+
+    def close(self) -> None:
+        """Stop reading and free what the scan holds."""
+        self._stop.close()
+
+
+class _Stop:
+    """A scan's connections, and whether it was cancelled."""
+
+    def __init__(self, plan: Plan, memory_limit: str, threads: int) -> None:
+        self._asset = plan.asset
+        self._cancelled = False
+        with storage_errors(plan.asset):
+            self.connection = cursor(plan.root, memory_limit, threads)
+
+    def check(self) -> None:
+        if self._cancelled:
+            raise LimitError(f"the scan of `{self._asset}` was cancelled")
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self.connection.interrupt()
+
+    def close(self) -> None:
+        self.cancel()
+        self.connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What happens to the rows.
+
+    Args:
+        raw: Columns that leave the reader: shown ones, and what masks and `late` need.
+        early: Row filter and conditions on unmasked columns, bound to raw types.
+        late: Conditions that touch a masked column, bound to shown types.
+    """
+
+    raw: tuple[str, ...]
+    early: Predicate
+    late: Predicate
+
+
+def split_predicate(
+    predicate: Predicate, masked: Mapping[str, Mask]
+) -> tuple[Predicate, Predicate]:
+    """Split a user's condition into what may run on raw values and what needs masked ones.
+
+    Only the first part may prune files (`Catalog.plan`).
+    """
+    parts = predicate.args if isinstance(predicate, And) else (predicate,)
+    early = tuple(p for p in parts if not columns_of(p) & masked.keys())
+    late = tuple(p for p in parts if columns_of(p) & masked.keys())
+    return And(early) if early else TRUE, And(late) if late else TRUE
+
+
+@functools.lru_cache(maxsize=512)
+def _raw_schema(serialised: bytes) -> pa.Schema:
+    schema = pa.ipc.read_schema(pa.py_buffer(serialised))
+    return pa.schema([pa.field(f.name, plain_type(f.type)) for f in schema])
+
+
+def open_scan(
+    plan: Plan,
+    *,
+    columns: Sequence[str],
+    row_filter: Predicate,
+    masks: Mapping[str, Mask],
+    predicate: Predicate,
+    limit: int | None,
+    consents: Consents,
+    pseudonym_key: bytes,
+    purpose: str,
+    domains: Mapping[str, str],
+    part: tuple[int, int] = (0, 1),
+    memory_limit: str = "4GB",
+    threads: int = 2,
+    batch_rows: int = BATCH_ROWS,
+    filesystem: pa.fs.FileSystem | None = None,
+) -> ScanReader:
+    """Start reading one part of a governed scan.
+
+    Args:
+        plan: What to read.
+        columns: Columns shown, in this order; none at all gives batches that only count rows.
+        row_filter: Of the decision, on raw values.
+        masks: Column -> mask.
+        predicate: The user's, on masked values.
+        limit: At most so many rows, or None; only with one part.
+        consents: Who has consented, now; with a method `pairs` also for templated domains.
+        pseudonym_key: The lake's; used only if a column is masked by a pseudonym.
+        purpose: Declared purpose.
+        domains: Column -> identifier domain.
+        part: Number of this part and how many there are; parts are disjoint and complete.
+        memory_limit: Of the engine, over all its scans.
+        threads: Of the engine.
+        batch_rows: Rows of a batch, at most.
+        filesystem: Where the files are, if not on a local path.
+
+    Raises:
+        ColumnNotFoundError: A column that the plan does not have.
+        QueryError: A condition that does not fit its column.
+        ProtocolError: A condition that a user may not push.
+        StorageError: A file is missing or damaged; may also come while reading.
+    """
+    require_pushable(predicate)
+    if limit is not None and part[1] != 1:
+        raise QueryError("a scan with a limit has one part")
+    schema = _raw_schema(plan.arrow_schema)
+    shown = shown_schema(schema, masks)
+    out = pa.schema([field_of(name, shown) for name in columns])
+    key = _pseudonyms(masks, pseudonym_key, purpose)
+    masker = Masker(masks, domains, key, plan.asset)
+    shape = _shape(columns, row_filter, predicate, schema, shown, masker)
+    stop = _Stop(plan, memory_limit, threads)
+    with storage_errors(plan.asset):
+        chosen = pieces(plan.files, part, lambda f: footer(f.path, filesystem).groups)
+    job = _Job(plan, schema, chosen, shape, masker, out, consents, stop, filesystem)
+    found = job.rows(limit, _fitting(plan, batch_rows))
+    return ScanReader(plan.asset, out, found, stop)
+
+
+def _pseudonyms(masks: Mapping[str, Mask], key: bytes, purpose: str) -> Pseudonyms | None:
+    needed = any(m.kind == "pseudonym" for m in masks.values())
+    return Pseudonyms(key, purpose) if needed else None
+
+
+def _fitting(plan: Plan, batch_rows: int) -> int:
+    """Return how many rows a batch gets, fewer for wide rows."""
+    wide = max(plan.size // max(plan.rows, 1), 1)
+    return max(min(batch_rows, BATCH_BYTES // wide), 1_024)
+
+
+def _shape(
+    columns: Sequence[str],
+    row_filter: Predicate,
+    predicate: Predicate,
+    schema: pa.Schema,
+    shown: pa.Schema,
+    masker: Masker,
+) -> _Shape:
+    early, late = split_predicate(predicate, masker.masks)
+    late = bind_predicate(late, shown)
+    early = bind_predicate(And((row_filter, early)), schema)
+    raw = dict.fromkeys((*columns, *sorted(columns_of(late))))
+    for name in tuple(raw):
+        raw.update(dict.fromkeys(masker.reads(name)))
+    for name in raw:
+        field_of(name, schema)
+    return _Shape(tuple(raw), FALSE if late == FALSE else early, late)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One part of a scan, ready to run."""
+
+    plan: Plan
+    schema: pa.Schema
+    chosen: list[Piece]
+    shape: _Shape
+    masker: Masker
+    out: pa.Schema
+    consents: Consents
+    stop: _Stop
+    filesystem: pa.fs.FileSystem | None
+
+    def rows(self, limit: int | None, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of the part."""
+        if self.shape.early == FALSE or limit == 0 or not self.chosen:
+            return
+        if not self.out.names and self.shape.late == TRUE:
+            count = self._count()
+            yield from counted(count if limit is None else min(count, limit))
+            return
+        late = None
+        if self.shape.late != TRUE:
+            late = LateFilter(self.shape.late, self._shown_types(), self.stop.connection)
+        left = limit
+        for batch in self._raw(limit if late is None else None, batch_rows):
+            shown = self._shown(batch, late)
+            if left is not None:
+                shown = shown.slice(0, left)
+                left -= shown.num_rows
+            if shown.num_rows:
+                yield shown
+            if left == 0:
+                return
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def _sources(self, names: Sequence[str]) -> list[Source]:
+        ids = {c.name: c.field_id for c in self.plan.columns}
+        return [Source(ids[name], self.schema.field(name).type) for name in names]
+
+    def _direct(self) -> bool:
+        """Return True if pyarrow reads the files; see `direct`."""
+        plain = not any(p.file.has_deletes for p in self.chosen)
+        return self.filesystem is not None or (self.shape.early == TRUE and plain)
+
+    def _raw(self, limit: int | None, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that pass `early`, with the columns of `shape.raw`."""
+        if self._direct():
+            yield from self._raw_direct(batch_rows)
+            return
+        side = SideTables(self.consents)
+        sql = self._select(self.shape.raw, side)
+        if limit is not None:
+            sql += f" LIMIT {int(limit)}"
+        connection = self.stop.connection
+        side.register(connection)
+        yield from connection.execute(sql).to_arrow_reader(batch_rows)
+
+    def _raw_direct(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        filtered = self.shape.early != TRUE
+        needed = dict.fromkeys(self.shape.raw)
+        if filtered:
+            needed.update(dict.fromkeys(sorted(filter_columns(self.shape.early))))
+        names = list(needed) or self.schema.names[:1]
+        early = None
+        if filtered:
+            early = LateFilter(
+                self.shape.early, self.schema, self.stop.connection, self.consents
+            )
+        for batch in direct.batches(
+            self.chosen,
+            self._sources(names),
+            asset=self.plan.asset,
+            batch_rows=batch_rows,
+            filesystem=self.filesystem,
+        ):
+            kept = batch if early is None else early.kept(names, batch)
+            yield kept.select(range(len(self.shape.raw))) if self.shape.raw else kept
+
+    def _select(self, names: Sequence[str], side: SideTables) -> str:
+        """Return the SELECT of some columns of the rows that pass `early`."""
+        needed = dict.fromkeys((*names, *sorted(filter_columns(self.shape.early))))
+        sources = self._sources(list(needed) or self.schema.names[:1])
+        written = {name: s.sql for name, s in zip(needed, sources, strict=False)}
+        free = {c.name for c in self.plan.columns if c.field_id in self.plan.nan_free}
+        condition = render(
+            self.shape.early, Columns(written, self.schema, frozenset(free)), side
+        )
+        inner = relation(self.chosen, sources, condition, self.plan.asset, side)
+        return f"SELECT {', '.join(written[n] for n in names) or '1'} FROM ({inner})"
+
+    def _count(self) -> int:
+        if self.shape.early == TRUE and all(p.whole for p in self.chosen):
+            return sum(p.file.live_rows for p in self.chosen)
+        if self.filesystem is not None:
+            return sum(b.num_rows for b in self._raw_direct(BATCH_ROWS))
+        side = SideTables(self.consents)
+        sql = f"SELECT count(*) FROM ({self._select((), side)})"
+        connection = self.stop.connection
+        side.register(connection)
+        row = connection.execute(sql).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    # -- showing -----------------------------------------------------------------------------
+
+    def _shown_types(self) -> pa.Schema:
+        return shown_schema(self.schema, self.masker.masks)
+
+    def _shown(self, batch: pa.RecordBatch, late: LateFilter | None) -> pa.RecordBatch:
+        """Return the batch masked, filtered and projected."""
+        names = self.shape.raw
+        raw = {
+            name: typed(array, self.schema.field(name).type)
+            for name, array in zip(names, batch.columns, strict=False)
+        }
+        masked = {name: self.masker.apply(name, raw[name], raw) for name in names}
+        if late is not None:
+            kept = late.kept(names, pa.RecordBatch.from_arrays(list(masked.values()), list(names)))
+            masked = dict(zip(names, kept.columns, strict=True))
+            batch = kept
+        if not self.out.names:
+            return counting(batch.num_rows)
+        return pa.RecordBatch.from_arrays([masked[n] for n in self.out.names], schema=self.out)
+
+
+def filter_columns(predicate: Predicate) -> frozenset[str]:
+    """Return the columns that a condition reads, those in templated domains included."""
+    found = set(columns_of(predicate))
+    for node in walk(predicate):
+        if isinstance(node, Consent):
+            found.update(template_columns(node.domain))
+    return frozenset(found)
+
+
+def counting(rows: int) -> pa.RecordBatch:
+    """Return a batch of so many rows without columns; Arrow IPC keeps the count."""
+    return pa.RecordBatch.from_struct_array(pa.array([None] * rows, pa.struct([])))
+
+
+def counted(rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield batches without columns that add up to so many rows."""
+    while rows > 0:
+        yield counting(min(rows, _COUNTED))
+        rows -= _COUNTED
