@@ -597,7 +597,6 @@ HUB_PYTHON = os.environ.get("GOVDATA_TEST_JUPYTERHUB") or (
     sys.executable if find_spec("jupyterhub") else ""
 )
 HUB_CONFIG = """
-import atexit
 from jupyterhub.proxy import Proxy
 
 class NoProxy(Proxy):
@@ -618,8 +617,11 @@ c.JupyterHub.db_url = "sqlite:///:memory:"
 """
 
 
-@pytest.mark.services
-@pytest.mark.skipif(not HUB_PYTHON, reason="needs `jupyterhub`: run `make test-all`")
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not HUB_PYTHON,
+    reason="needs `pip install jupyterhub`, or GOVDATA_TEST_JUPYTERHUB=PYTHON that has it",
+)
 def test_token_of_a_real_hub_proves_its_user(tmp_path: Path) -> None:
     with a_site() as free:
         port = free.url.rsplit(":", 1)[1]
