@@ -39,9 +39,10 @@ def arithmetic(name: str, terms: tuple[Term, ...]) -> Term | None:
     """
     if any(term.type != "long" for term in terms):
         return None
-    if not all(isinstance(term, Const) for term in terms):
+    column = next((term.column for term in terms if isinstance(term, Col)), None)
+    if column is not None:
         unsupported(
-            "arithmetic on a column", "move it to the other side, e.g. `resource.age < 17 + 1`"
+            f"arithmetic on column `{column}`", "move it to the other side, e.g. `resource.age < 17 + 1`"
         )
     values = [term.value for term in terms if isinstance(term, Const)]
     match name, values:
@@ -84,12 +85,17 @@ def call(name: str, terms: tuple[Term, ...]) -> Term | None:
             return Const("long", abs(a) // unit * (1 if a >= 0 else -1))
         case _ if any(isinstance(term, Col | Elapsed) for term in terms):
             unsupported(
-                f"`{name}` on a column",
+                f"`{name}` on column `{column_of(terms)}`",
                 "use `offset` or `durationSince`, or compare with a fixed date",
             )
         case _:
             pass
     return None
+
+
+def column_of(terms: tuple[Term, ...]) -> str:
+    """Return the first column among terms."""
+    return next(term.column for term in terms if isinstance(term, Col | Elapsed))
 
 
 def _long(kind: CedarType, value: Any) -> Const | None:

@@ -107,7 +107,7 @@ class Checker(Samples):
                 *attribute_places(attr),
             )
         else:
-            self._unknown(attr, f"a {kind.lower()} has no `{attr}`", known)
+            self._unknown(attr, f"`{kind}` has no attribute `{attr}`", known)
 
     def _of_user(self, attr: str) -> Alternatives:
         kinds = self.world.attributes.get(attr)

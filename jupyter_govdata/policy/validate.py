@@ -200,9 +200,10 @@ class _Inspector:
                 truth: Truth = bounded(lambda body=body: checker.truth(body))  # type: ignore[misc]
                 always_false |= (truth.yes if wanted else truth.no) == FALSE
         except PolicyFileError as exc:
-            named = _NAME.findall(exc.message)
-            places = tuple(("resource", ".", name) for name in named)
-            checker.note(exc.message, exc.hint, *places, *((name,) for name in named))
+            named = [name for name in _NAME.findall(exc.message) if name != "resource"]
+            places = [("resource", ".", name) for name in named]
+            words = [*((name,) for name in named), ("when",), ("unless",)]
+            checker.note(exc.message, exc.hint, *places, *words)
         return _Walk(tuple(scene.findings), always_false)
 
     def _scenes(self, policy: PolicyText, kind: str, covered: set[str]) -> list[Scene]:

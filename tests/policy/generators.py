@@ -56,7 +56,11 @@ SAME_TYPE = (("d1", "d2"), ("t1", "t2"), ("z1", "z2"))
 
 
 def attr(name: str) -> str:
-    return f"resource.{name}" if name.isidentifier() and name.isascii() else f"resource[{quoted(name)}]"
+    return (
+        f"resource.{name}"
+        if name.isidentifier() and name.isascii()
+        else f"resource[{quoted(name)}]"
+    )
 
 
 def text(value: str) -> str:
@@ -75,7 +79,9 @@ def string(draw: Any, depth: int) -> str:
     if kind < 7 or depth <= 0:
         return text(draw(st.sampled_from(TEXTS)))
     if kind == 7:
-        return draw(st.sampled_from(["principal.site", 'resource.getTag("modality")', "context.purpose"]))
+        return draw(
+            st.sampled_from(["principal.site", 'resource.getTag("modality")', "context.purpose"])
+        )
     return draw(choice(string, depth))
 
 
@@ -155,9 +161,7 @@ def comparison(draw: Any, depth: int) -> str:
         return f"{draw(long(depth))} {draw(st.sampled_from([order, same]))} {draw(long(depth))}"
     if kind == 4:
         method = draw(
-            st.sampled_from(
-                ["lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"]
-            )
+            st.sampled_from(["lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"])
         )
         return f"{draw(decimal(depth))}.{method}({draw(decimal(depth))})"
     if kind == 5:
@@ -205,7 +209,7 @@ ODD = (
     "resource.s1 is User",
     'resource.s1 in Group::"g"',
     "resource.subject.missing == 1",
-    'resource.subject.consents.contains(1)',
+    "resource.subject.consents.contains(1)",
     "resource.subject == resource.s1",
     "[resource.n1, resource.s1].contains(resource.s1)",
     'decimal("1.50") == resource.m1',
@@ -222,7 +226,7 @@ ODD = (
     "(if resource.b1 then 1 else 2) + 1 > resource.n1",
     "(resource.n1 < 3) == resource.b1",
     "[resource.b1, true].contains(resource.n1 > 0)",
-    '(if resource.b1 then resource.asset else principal) == resource.asset',
+    "(if resource.b1 then resource.asset else principal) == resource.asset",
 )
 
 
@@ -263,7 +267,11 @@ def policy(draw: Any, name: str) -> str:
 
 
 def policies() -> st.SearchStrategy[list[str]]:
-    return st.integers(1, 4).flatmap(lambda n: st.tuples(*(policy(f"p{i}") for i in range(n)))).map(list)
+    return (
+        st.integers(1, 4)
+        .flatmap(lambda n: st.tuples(*(policy(f"p{i}") for i in range(n))))
+        .map(list)
+    )
 
 
 _DAY = dt.date(2024, 1, 1)

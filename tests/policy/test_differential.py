@@ -83,7 +83,8 @@ def cedar_allows(texts: list[str], card: Asset, rows: list[dict], consents: dict
     results = cedarpy.is_authorized_batch(requests, "\n".join(texts), json.dumps(entities))
     forbids = {f"`policy{i}`" for i, text in enumerate(texts) if " forbid " in text}
     return [
-        result.allowed and not any(f in error for f in forbids for error in result.diagnostics.errors)
+        result.allowed
+        and not any(f in error for f in forbids for error in result.diagnostics.errors)
         for result in results
     ]
 
