@@ -261,9 +261,7 @@ def expected(
     return result
 
 
-@settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(aliases=alias_rows, consents=consent_rows)
 def test_register_agrees_with_its_rules_on_random_rows(
     ledger: Ledger,
