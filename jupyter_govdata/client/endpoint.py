@@ -87,6 +87,7 @@ class EmbeddedGateway:
         return None
 
     def _start(self) -> str:
+        self.close()
         log = os.open(
             self.lake / "run" / "gateway.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
         )
@@ -109,10 +110,12 @@ class EmbeddedGateway:
         try:
             answer = json.loads(line)
         except ValueError as exc:
+            self.close()
             raise GatewayUnreachableError(
                 "the gateway did not start", hint=f"see {self.lake / 'run' / 'gateway.log'}"
             ) from exc
         if "error" in answer:
+            self.close()
             raise from_wire(answer["error"])
         return str(answer["address"])
 
@@ -132,7 +135,8 @@ class EmbeddedGateway:
         if self._child is not None:
             assert self._child.stdin is not None
             assert self._child.stdout is not None
-            self._child.stdin.close()
+            with suppress(BrokenPipeError):
+                self._child.stdin.close()
             self._child.stdout.close()
             self._child.wait(timeout=30)
             self._child = None
