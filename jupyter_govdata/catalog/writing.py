@@ -23,7 +23,7 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.partitioning import PartitionSpec
-from pyiceberg.schema import Schema, sanitize_column_names
+from pyiceberg.schema import Schema
 from pyiceberg.table.locations import LocationProvider
 from pyiceberg.typedef import Record
 
@@ -87,11 +87,10 @@ class StagedFiles:
         self._io = io
         self._locations = locations
         self._schema = schema
-        self._file_schema = sanitize_column_names(schema)
         self.spec = spec
         self._properties = properties
         self._limits = limits or Limits()
-        full = schema_to_pyarrow(self._file_schema, include_field_ids=True)
+        full = schema_to_pyarrow(self._schema, include_field_ids=True)
         self._arrow = pa.schema([f.with_type(rebuild(f.type, small)) for f in full])
         self._floats = {
             i: int(f.metadata[FIELD_ID])
@@ -199,10 +198,10 @@ class StagedFiles:
             self._flush(part)
 
     def _data_file(self, part: _Open, metadata: pq.FileMetaData) -> DataFile:
-        mapping = parquet_path_to_id_mapping(self._file_schema)
+        mapping = parquet_path_to_id_mapping(self._schema)
         statistics = data_file_statistics_from_parquet_metadata(
             parquet_metadata=metadata,
-            stats_columns=compute_statistics_plan(self._file_schema, self._properties),
+            stats_columns=compute_statistics_plan(self._schema, self._properties),
             parquet_column_mapping=mapping,
         )
         for field_id in _without_bounds(metadata, mapping):
