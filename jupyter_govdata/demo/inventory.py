@@ -8,6 +8,7 @@ so that building the lake does not need it.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import hashlib
 import struct
 from pathlib import Path
@@ -64,6 +65,11 @@ def dimensions(path: Path) -> tuple[int, int] | None:
     return found[256], found[257]
 
 
+def _day(text: str) -> dt.date | None:
+    """Return a DICOM date; files of before DICOM 3.0 write it with dots."""
+    return dt.datetime.strptime(text.replace(".", ""), "%Y%m%d").date() if text else None
+
+
 def slides(folder: Path, base: str) -> list[dict[str, Any]]:
     """Return one row per image of `wsi_he`.
 
@@ -109,6 +115,7 @@ def dicom(folder: Path, base: str) -> list[dict[str, Any]]:
             for number in ("pixel_rows", "pixel_columns"):
                 fields[number] = int(fields[number]) if fields[number] else None
             fields["readable"] = header["readable"] == "true"
+            fields["study_day"] = _day(header["study_date"])
             name = header["file"]
             rows.append({"uri": f"{base}/{name}", **file_facts(folder / name), **fields})
     return rows

@@ -54,6 +54,7 @@ _DICOM = pa.schema(
         ("file", pa.string()),
         ("readable", pa.bool_()),
         *((n, pa.string()) for n in ("transfer_syntax", "modality", "patient_id", "study_date")),
+        ("study_day", pa.date32()),
         *((n, pa.string()) for n in ("study_uid", "series_uid", "sop_class", "body_part")),
         ("pixel_rows", pa.int64()),
         ("pixel_columns", pa.int64()),
