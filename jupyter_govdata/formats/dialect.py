@@ -17,6 +17,8 @@ HEAD = 1 << 20
 _DELIMITERS = (",", "\t", ";", "|", " ")
 _ROWS = 200
 _CELLS = 20_000
+_LOOK = 64 << 10
+_WELL_QUOTED = re.compile(rb'"(?:[^"]|"")*+"')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -120,7 +122,11 @@ def _grammar(body: bytes, delimiter: str | None, comment: str) -> Grammar:
         quoted = Grammar(candidate, True, comment, 2)
         plain = Grammar(candidate, False, comment, 2)
         with_quotes, without = _rows(body, quoted), _rows(body, plain)
-        chosen = (plain, without) if _are_literal(with_quotes, without) else (quoted, with_quotes)
+        chosen = (
+            (plain, without)
+            if _are_literal(body, quoted, with_quotes, without)
+            else (quoted, with_quotes)
+        )
         score = _score(chosen[1])
         if candidate == " ":
             score -= 0.5  # words have blanks between them too
@@ -130,12 +136,28 @@ def _grammar(body: bytes, delimiter: str | None, comment: str) -> Grammar:
     return best[1]
 
 
-def _are_literal(with_quotes: list[list[bytes]], without: list[list[bytes]]) -> bool:
+def _are_literal(
+    body: bytes, quoted: Grammar, with_quotes: list[list[bytes]], without: list[list[bytes]]
+) -> bool:
     """Return True if quotes are mere characters: rows only agree if they open nothing."""
-    across = any(b"\n" in cell or b"\r" in cell for row in with_quotes for cell in row)
-    if across and len(without[0]) > 1 and len({len(row) for row in without[1:]}) == 1:
+    if _score(without) > _score(with_quotes) + 0.2:
         return True
-    return _score(without) > _score(with_quotes) + 0.2
+    across = any(b"\n" in cell or b"\r" in cell for row in with_quotes for cell in row)
+    agree = len(without[0]) > 1 and len({len(row) for row in without[1:]}) == 1
+    return across and agree and not _closed(body[:_LOOK], quoted)
+
+
+def _closed(body: bytes, grammar: Grammar) -> bool:
+    """Return True if each quoted field ends with its quote, as none does that is left open."""
+    at = 0
+    while at < len(body):
+        match = grammar.cell.match(body, at) or grammar.record.match(body, at)
+        assert match is not None
+        cell = match[1] if match.re is grammar.cell else b""
+        if cell.startswith(b'"') and not _WELL_QUOTED.fullmatch(cell):
+            return len(body) == _LOOK and match.end() == len(body)
+        at = max(match.end(), at + 1)
+    return True
 
 
 def _score(rows: list[list[bytes]]) -> float:

@@ -76,7 +76,7 @@ class Guess:
     def settle(self) -> pa.DataType:
         """Return the type, after the last value."""
         allowed = 0 if self.strict else self.seen // TOLERANCE
-        if self.kind is None or self.misfits > allowed:
+        if self.kind in (None, "string") or self.misfits > allowed:
             self.misfits = 0
             self.kind = "string"
         return arrow_type(self.kind)

@@ -194,12 +194,17 @@ def _open_record(
 ) -> int | None:
     """Return where the last record begins if it ends inside of quotes, else None."""
     stop = len(data) - len(data[-4096:]) + len(data[-4096:].rstrip(b"\r\n"))
-    last = None
-    if table is not None and table.num_rows:
-        row = table.slice(table.num_rows - 1)
-        last = [(c[0].as_py() or "").encode() for c in row.columns]
-        last[-1] = last[-1].rstrip(b"\r\n")
-    refused = {text.rstrip("\r\n").encode() for _, text in ragged[-_LOOK_BACK:]}
+    if ragged:
+        # Only the last row can be open. If that one is ragged, Arrow has named it.
+        text = ragged[-1][1].rstrip("\r\n").encode()
+        match = grammar.record.match(text)
+        if match is not None and match.end() == len(text) and grammar.is_open(match):
+            return stop - len(text) if data.endswith(text, 0, stop) else _walk(data, grammar)
+    if table is None or not table.num_rows:
+        return _walk(data, grammar) if table is None else None
+    row = table.slice(table.num_rows - 1)
+    last = [(c[0].as_py() or "").encode() for c in row.columns]
+    last[-1] = last[-1].rstrip(b"\r\n")
     start = stop
     for _ in range(_LOOK_BACK):
         if start <= 0:
@@ -208,11 +213,13 @@ def _open_record(
         start = max(data.rfind(b"\n", 0, start), data.rfind(b"\r", max(0, start - 4096), start)) + 1
         tail = data[start:stop]
         match = grammar.record.match(tail)
-        if match is None or match.end() != len(tail):
-            continue
-        if tail in refused or grammar.cells(tail) == last:
+        if match is not None and match.end() == len(tail) and grammar.cells(tail) == last:
             return start if grammar.is_open(match) else None
-    # A very long record, or bytes that are not UTF-8: walk through from the front.
+    return _walk(data, grammar)
+
+
+def _walk(data: bytes, grammar: Grammar) -> int | None:
+    """Find an open record from the front: for very long records, and bytes that are not UTF-8."""
     for match in grammar.record.finditer(data):
         if grammar.is_open(match):
             return match.start()
