@@ -54,7 +54,13 @@ def run_tour(lake: str | Path, *, console: Console | None = None) -> int:
     nbformat, nbclient = _need("nbformat"), _need("nbclient")
     out = console or Console()
     notebook = nbformat.read(tour_notebook(), as_version=4)
-    client = nbclient.NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3")
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        # The kernel's remarks about itself do not belong into the tour.
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+    )
     failure: Exception | None = None
     try:
         client.execute(env=_environment(lake))
