@@ -241,3 +241,18 @@ def test_session_signatures_in_the_reference_are_the_real_ones() -> None:
         names = [p.split("=")[0].strip() for p in shown[1].split(",") if p.strip() != "*"]
         hints = [p for p in typing.get_type_hints(getattr(Session, name)) if p != "return"]
         assert names == hints
+
+
+def test_readme_says_what_others_see(in_demo_folder: Path) -> None:
+    import jupyter_govdata as gd
+
+    text = (ROOT / "README.md").read_text("utf-8")
+    query = next(body for language, body in BLOCK.findall(text) if language == "sql")
+    said = " ".join(text.split()).replace("`` ", "``")
+    with gd.connect("demo-lake", user="dina") as session:
+        counts = [row["patients"] for row in session.sql(query)]
+        assert "`dina`, the data steward: {}, {} and {} patients".format(*counts) in said
+    for user, purpose in (("miko", None), ("ana", "commercial")):
+        with gd.connect("demo-lake", user=user) as session, pytest.raises(gd.RefusalError) as no:
+            session.sql(query, purpose=purpose)
+        assert f"``{no.value.message}" in said
