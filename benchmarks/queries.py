@@ -65,7 +65,7 @@ SELECT (i // 4)::BIGINT AS orderkey, (hash(i) % 300000)::BIGINT AS partkey,
   ['A', 'N', 'R'][1 + (hash(i + 5) % 3)::INT] AS flag,
   DATE '1992-01-01' + (i * 2500 // {rows})::INT AS shipdate,
   (hash(i + 6) % 1000000)::DOUBLE / 7 AS weight,
-  hash(i + 7)::BIGINT & 9223372036854775807 AS lot,
+  (hash(i + 7) >> 1)::BIGINT AS lot,
   'item ' || (hash(i + 8) % 100000)::VARCHAR || ' packed with care' AS comment
 FROM range({rows}) t(i)
 """

@@ -87,7 +87,8 @@ class GatewayConfig:
         store: SQLAlchemy URL of the governance store; empty means ``store.db`` in the lake.
         catalog: PyIceberg catalog properties; empty means SQLite and files in the lake.
         health: ``host:port`` of the health and metrics server; empty serves none.
-        embedded: Accept tokens minted with the lake's own key (same OS user, advisory).
+        embedded: Accept tokens minted with the lake's own key (same OS user, advisory); a file
+            with [oidc] or [hub] must ask for it.
         tls, oidc, hub, limits: See there.
     """
 
@@ -169,6 +170,8 @@ def read_gateway_config(file: Path) -> GatewayConfig:
         data["store"] = expand(str(data["store"]))
     if "catalog" in data:
         data["catalog"] = {k: expand(str(v)) for k, v in dict(data["catalog"]).items()}
+    # Who has signed people in by a provider has no use for tokens minted from the key folder.
+    data.setdefault("embedded", "oidc" not in data and "hub" not in data)
     config: GatewayConfig = _section(GatewayConfig, "gateway", data)
     return config
 

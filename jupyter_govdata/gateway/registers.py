@@ -66,7 +66,12 @@ class Registers:
                 self._ledger.replace_aliases(aliases, source=source)
             else:
                 self._ledger.replace_consents(
-                    [_consent_row(r) for r in self._rows(card, CONSENT_COLUMNS)], source=source
+                    [
+                        _consent_row(r)
+                        for r in self._rows(card, CONSENT_COLUMNS)
+                        if None not in (r["person_key"], r["purpose"])
+                    ],
+                    source=source,
                 )
 
     def record_consent(
@@ -124,12 +129,17 @@ class Registers:
             reader.close()
 
 
-def _no_consents(_domain: str, _purpose: str) -> frozenset[str]:
+def _no_consents(domain: str, purpose: str) -> frozenset[str]:  # noqa: ARG001  (a `Consents`)
     return frozenset()
 
 
 def _consent_row(row: dict[str, Any]) -> tuple[str, str, str, dt.datetime, str]:
+    """Return a register row; what is unclear in it never gives a consent (invariant 7)."""
     moment = row["recorded_at"]
+    status = row["status"] if moment is not None else "undated"
+    if moment is None:
+        # Latest of all, so that it cannot be hidden by an older consent.
+        moment = dt.datetime.now(dt.UTC)
     if isinstance(moment, str):
         moment = dt.datetime.fromisoformat(moment)
     elif not isinstance(moment, dt.datetime):
@@ -139,7 +149,7 @@ def _consent_row(row: dict[str, Any]) -> tuple[str, str, str, dt.datetime, str]:
     return (
         str(row["person_key"]),
         str(row["purpose"]),
-        str(row["status"]),
+        str(status),
         moment,
         str(row["source"] or ""),
     )
