@@ -64,6 +64,7 @@ class AssetTables:
             GovDataError: The gateway's answer about an asset.
             QueryError: A version that cannot be one.
         """
+        self.names()  # a schema for every visible namespace
         replaced: dict[Reference, str] = {}
         views: dict[str, AssetView] = {}
         done: dict[tuple[str, At | None], AssetView] = {}

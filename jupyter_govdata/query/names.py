@@ -1,8 +1,8 @@
 """What a SQL text names: assets, versions, parameters. Runs in the kernel; trusts nothing.
 
-Only sqlglot's tokenizer is used: it tells words from strings and comments. Nothing is derived
-from the grammar, so every statement that DuckDB understands passes; a mistake here makes a
-query fail and never shows a row (the gateway decides that).
+Only tokens are looked at, which tell words from strings and comments. Nothing is derived from the
+grammar, so every statement that DuckDB understands passes; a mistake here makes a query fail and
+never shows a row (the gateway decides that).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 from jupyter_govdata.errors import QueryError
 from jupyter_govdata.query.placeholders import Placeholder, find_placeholders
 from jupyter_govdata.query.positions import Rewrite, place
-from jupyter_govdata.query.tokens import CLOSING, OPENING, Token, TokenType, tokenize, word_of
+from jupyter_govdata.query.tokens import Token, tokenize
 
 AtKind = Literal["version", "timestamp", "tag"]
 _QUOTED_TEMPLATE = re.compile(r"\{\{\s*[^\W\d]\w*\s*\}\}")
@@ -103,8 +103,8 @@ def analyse(sql: str) -> Analysis:
         text=sql,
         references=tuple(_references(sql, tokens, {p.start: p for p in found})),
         placeholders=found,
-        words=frozenset(_words(sql, tokens)),
-        ordered=_ordered(tokens),
+        words=frozenset(_words(tokens)),
+        ordered=_is_ordered(tokens),
         notes=_notes(tokens),
     )
 
@@ -125,15 +125,14 @@ def rewrite(analysis: Analysis, tables: dict[Reference, str]) -> Rewrite:
     return Rewrite.of(analysis.text, kept)
 
 
-# -- words -------------------------------------------------------------------------------------
+# -- assets ------------------------------------------------------------------------------------
 
 
-def _words(sql: str, tokens: list[Token]) -> Iterator[str]:
+def _words(tokens: list[Token]) -> Iterator[str]:
     for i, token in enumerate(tokens):
-        before = tokens[i - 1].token_type if i else None
-        after = tokens[i + 1].token_type if i + 1 < len(tokens) else None
-        if TokenType.DOT not in (before, after) and (word := word_of(sql, token)) is not None:
-            yield word
+        around = tokens[max(i - 1, 0) : i] + tokens[i + 1 : i + 2]
+        if token.name is not None and not any(t.is_symbol(".") for t in around):
+            yield token.name
 
 
 def _references(
@@ -141,16 +140,13 @@ def _references(
 ) -> Iterator[Reference]:
     for i in range(len(tokens) - 2):
         first, dot, second = tokens[i : i + 3]
-        if dot.token_type is not TokenType.DOT:
-            continue
-        names = word_of(sql, first), word_of(sql, second)
-        if names[0] is None or names[1] is None:
+        if not dot.is_symbol(".") or first.name is None or second.name is None:
             continue
         yield Reference(
-            name=f"{names[0]}.{names[1]}".lower(),
+            name=f"{first.name}.{second.name}".lower(),
             start=first.start,
-            end=second.end + 1,
-            deeper=i > 0 and tokens[i - 1].token_type is TokenType.DOT,
+            end=second.end,
+            deeper=i > 0 and tokens[i - 1].is_symbol("."),
             at=_at_clause(sql, tokens, i + 3, parameters),
         )
 
@@ -159,27 +155,21 @@ def _at_clause(
     sql: str, tokens: list[Token], i: int, parameters: dict[int, Placeholder]
 ) -> AtClause | None:
     head = tokens[i : i + 4]
-    if len(head) < 4 or head[0].text.upper() != "AT" or head[1].token_type is not TokenType.L_PAREN:
+    if len(head) < 4 or head[0].value.upper() != "AT" or not head[1].is_symbol("("):
         return None
-    kind = head[2].text.lower()
-    if kind not in ("version", "timestamp", "tag") or head[3].token_type is not TokenType.FARROW:
+    kind = head[2].value.lower()
+    if kind not in ("version", "timestamp", "tag") or not head[3].is_symbol("=>"):
         return None
-    end = next(
-        (k for k in range(i + 4, len(tokens)) if tokens[k].token_type is TokenType.R_PAREN), None
-    )
-    body = tokens[i + 4 : end] if end is not None else []
-    value = _at_value(body, parameters)
-    if end is None or value is None:
-        raise place(
-            QueryError(
-                f"`AT ({kind.upper()} => ...)` takes one literal or one parameter",
-                hint="write `AT (VERSION => 123)`, `AT (TIMESTAMP => '2026-01-31')`, "
-                "`AT (TAG => 'name')`, or `$name` for the value",
-            ),
-            sql,
-            head[0].start,
+    close = next((k for k in range(i + 4, len(tokens)) if tokens[k].is_symbol(")")), None)
+    value = _at_value(tokens[i + 4 : close], parameters) if close is not None else None
+    if close is None or value is None:
+        error = QueryError(
+            f"`AT ({kind.upper()} => ...)` takes one literal or one parameter",
+            hint="write `AT (VERSION => 123)`, `AT (TIMESTAMP => '2026-01-31')`, "
+            "`AT (TAG => 'name')`, or `$name` for the value",
         )
-    return AtClause(kind, value, head[0].start, tokens[end].end + 1)  # type: ignore[arg-type]
+        raise place(error, sql, head[0].start)
+    return AtClause(kind, value, head[0].start, tokens[close].end)  # type: ignore[arg-type]
 
 
 def _at_value(body: list[Token], parameters: dict[int, Placeholder]) -> str | Placeholder | None:
@@ -187,33 +177,31 @@ def _at_value(body: list[Token], parameters: dict[int, Placeholder]) -> str | Pl
         return None
     parameter = parameters.get(body[0].start)
     if parameter is not None:
-        return parameter if body[-1].end < parameter.end else None
-    if len(body) > 1 and body[0].text.upper() in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
+        return parameter if body[-1].end <= parameter.end else None
+    if len(body) > 1 and body[0].value.upper() in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
         body = body[1:]  # TIMESTAMP '2026-01-31'
-    if len(body) == 1 and body[0].token_type in (TokenType.STRING, TokenType.NUMBER):
-        return body[0].text
-    return None
+    return body[0].value if len(body) == 1 and body[0].kind in ("string", "number") else None
 
 
 # -- the rest ----------------------------------------------------------------------------------
 
 
-def _ordered(tokens: list[Token]) -> bool:
+def _is_ordered(tokens: list[Token]) -> bool:
     depth, ordered = 0, False
     for i, token in enumerate(tokens):
-        if token.token_type in OPENING:
+        if token.is_symbol("(", "[", "{"):
             depth += 1
-        elif token.token_type in CLOSING:
+        elif token.is_symbol(")", "]", "}"):
             depth -= 1
-        elif token.token_type is TokenType.SEMICOLON and i + 1 < len(tokens):
+        elif token.is_symbol(";") and i + 1 < len(tokens):
             ordered = False
-        elif token.token_type is TokenType.ORDER_BY and depth == 0:
-            ordered = True
+        elif depth == 0 and [t.value.upper() for t in tokens[i : i + 2]] == ["ORDER", "BY"]:
+            ordered = token.kind == "word" or ordered
     return ordered
 
 
 def _notes(tokens: list[Token]) -> tuple[str, ...]:
-    quoted = (_QUOTED_TEMPLATE.search(t.text) for t in tokens if t.token_type is TokenType.STRING)
+    quoted = (_QUOTED_TEMPLATE.search(t.value) for t in tokens if t.kind == "string")
     return tuple(
         f"`{found.group()}` inside quotes is plain text; write it without the quotes to bind it"
         for found in quoted

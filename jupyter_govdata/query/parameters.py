@@ -83,7 +83,10 @@ def bindable(value: Any, name: str) -> Any:
 
 def _whole(value: int, name: str) -> int:
     if value.bit_length() > _INT_BITS:
-        raise QueryError(f"parameter `{name}` is larger than the largest whole number of DuckDB")
+        raise QueryError(
+            f"parameter `{name}` is larger than the largest whole number of DuckDB",
+            hint="bind it as a `float` or as text",
+        )
     return int(value)
 
 

@@ -7,23 +7,12 @@ parameter only where no operand ends before it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from jupyter_govdata.errors import QueryError
 from jupyter_govdata.query.positions import place
-from jupyter_govdata.query.tokens import CLOSING, OPENING, WORD, Token, TokenType, word_of
-
-_OPERANDS = frozenset(
-    {
-        TokenType.STRING,
-        TokenType.NUMBER,
-        TokenType.HEREDOC_STRING,
-        TokenType.BYTE_STRING,
-        TokenType.IDENTIFIER,
-        TokenType.VAR,
-        TokenType.PLACEHOLDER,
-    }
-)
+from jupyter_govdata.query.tokens import Token, is_plain_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,92 +28,110 @@ def find_placeholders(sql: str, tokens: list[Token]) -> tuple[Placeholder, ...]:
     """Return the parameters in order.
 
     Raises:
-        QueryError: One without a name, or ``{{ }}`` around anything but a plain name.
+        QueryError: One without a name, ``{{ }}`` around anything but a plain name, or two names
+            that differ in case only (DuckDB would take them for one).
     """
     found: list[Placeholder] = []
-    slices: list[bool] = []  # open brackets; True for the subscript `x[...]`
+    subscripts: list[bool] = []  # open brackets; True for the one of `x[...]`
     i = 0
     while i < len(tokens):
         token = tokens[i]
-        if token.token_type in OPENING:
+        if token.is_symbol("(", "[", "{"):
             template = _template(sql, tokens, i)
             if template is not None:
                 found.append(template[0])
                 i = template[1]
                 continue
-            slices.append(
-                token.token_type is TokenType.L_BRACKET and _is_operand(sql, tokens, i, True)
-            )
-        elif token.token_type in CLOSING and slices:
-            slices.pop()
+            subscripts.append(token.value == "[" and _ends_operand(tokens, i))
+        elif token.is_symbol(")", "]", "}") and subscripts:
+            subscripts.pop()
         else:
-            parameter = _parameter(sql, tokens, i, in_slice=bool(slices and slices[-1]))
+            parameter = _parameter(sql, tokens, i, in_slice=bool(subscripts and subscripts[-1]))
             if parameter is not None:
                 found.append(parameter)
+                i += 1  # its name
         i += 1
+    _check_case(sql, found)
     return tuple(found)
 
 
 def _parameter(sql: str, tokens: list[Token], i: int, *, in_slice: bool) -> Placeholder | None:
     token = tokens[i]
-    is_dollar = token.token_type is TokenType.PARAMETER and token.text == "$"
-    if token.token_type is TokenType.PLACEHOLDER and token.text == "?":
+    if token.is_symbol("?"):
         raise _unnamed(sql, token.start)
-    if not is_dollar and token.token_type is not TokenType.COLON:
+    if not token.is_symbol("$", ":"):
         return None
     after = tokens[i + 1] if i + 1 < len(tokens) else None
-    if after is None or after.start != token.end + 1:
+    if after is None or after.start != token.end:
         return None
-    if is_dollar and after.token_type is TokenType.NUMBER:
+    if token.value == "$" and after.kind == "number":
         raise _unnamed(sql, token.start)
-    text = sql[after.start : after.end + 1]
-    if not WORD.fullmatch(text):
+    if after.kind != "word" or not is_plain_name(after.value):
         return None
-    if not is_dollar and (in_slice or _is_operand(sql, tokens, i, False)):
+    if token.value == ":" and (in_slice or _ends_operand(tokens, i)):
         return None  # `[a:b]`, `{'k':v}`, `alias:expr`, `lambda x:x`
-    return Placeholder(text, token.start, after.end + 1)
+    return Placeholder(after.value, token.start, after.end)
 
 
-def _is_operand(sql: str, tokens: list[Token], i: int, bracket: bool) -> bool:
-    """Return whether the token before `i` ends an operand, so that `:` or `[` continues it."""
+def _ends_operand(tokens: list[Token], i: int) -> bool:
+    """Return whether the token before `i` ends an operand, which `:` or `[` then continues.
+
+    A word does if nothing stands between; behind a blank it is taken for a keyword
+    (``WHERE :x``) unless it could not be one.
+    """
     if i == 0:
         return False
-    before = tokens[i - 1]
-    if before.token_type in _OPERANDS or before.token_type in CLOSING:
-        return True
-    text = sql[before.start : before.end + 1]
-    adjacent = before.end + 1 == tokens[i].start
-    return adjacent and bool(WORD.fullmatch(text)) and not (bracket and text.upper() == "ARRAY")
+    before, token = tokens[i - 1], tokens[i]
+    if before.kind == "word":
+        if before.value.upper() == "ARRAY":
+            return False
+        return before.end == token.start or not _BEFORE_OPERANDS.fullmatch(before.value)
+    return before.kind != "symbol" or before.value in (")", "]", "}")
+
+
+# Words that may stand before an operand; behind any other word, ` :x` continues an alias.
+_BEFORE_OPERANDS = re.compile(
+    """ALL|AND|ANY|AS|ASC|ATTACH|BETWEEN|BY|CASE|DEFAULT|DESC|DISTINCT|ELSE|END|ESCAPE|EXCEPT
+    |EXECUTE|FILTER|FIRST|FROM|GLOB|GROUP|HAVING|ILIKE|IN|INTERSECT|INTERVAL|INTO|IS|LIKE|LIMIT
+    |NEXT|NOT|OFFSET|ON|OR|ORDER|OVER|PERCENT|QUALIFY|RETURNING|ROWS|SAMPLE|SELECT|SET|SIMILAR
+    |SOME|THEN|TO|UNION|UNNEST|USING|VALUES|WHEN|WHERE|WITH""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 def _template(sql: str, tokens: list[Token], i: int) -> tuple[Placeholder, int] | None:
     """Return the parameter of ``{{ name }}`` at `i` and the index behind it, or None."""
-    if not sql.startswith("{{", tokens[i].start) or (
-        i and tokens[i - 1].token_type is TokenType.MAP
-    ):
+    if not sql.startswith("{{", tokens[i].start):
         return None
+    if i and tokens[i - 1].kind == "word" and tokens[i - 1].value.upper() == "MAP":
+        return None  # MAP {{'a': 1}: 2}
     inner = tokens[i + 2 : i + 5]
-    name = word_of(sql, inner[0]) if inner else None
     if (
-        name is None
-        or inner[0].token_type is TokenType.IDENTIFIER
-        or len(inner) < 3
+        len(inner) < 3
+        or inner[0].kind != "word"
+        or not is_plain_name(inner[0].value)
         or not sql.startswith("}}", inner[1].start)
     ):
-        raise place(
-            QueryError(
-                "`{{ }}` takes the plain name of a variable",
-                hint="compute the value in Python first, then write `{{ name }}` or `$name`",
-            ),
-            sql,
-            tokens[i].start,
+        error = QueryError(
+            "`{{ }}` takes the plain name of a variable",
+            hint="compute the value in Python first, then write `{{ name }}` or `$name`",
         )
-    return Placeholder(name, tokens[i].start, inner[2].end + 1), i + 5
+        raise place(error, sql, tokens[i].start)
+    return Placeholder(inner[0].value, tokens[i].start, inner[2].end), i + 5
 
 
 def _unnamed(sql: str, offset: int) -> QueryError:
-    return place(
-        QueryError("a parameter needs a name", hint="write `$name`, `:name` or `{{ name }}`"),
-        sql,
-        offset,
-    )
+    error = QueryError("a parameter needs a name", hint="write `$name`, `:name` or `{{ name }}`")
+    return place(error, sql, offset)
+
+
+def _check_case(sql: str, found: list[Placeholder]) -> None:
+    written: dict[str, str] = {}
+    for parameter in found:
+        other = written.setdefault(parameter.name.lower(), parameter.name)
+        if other != parameter.name:
+            error = QueryError(
+                f"the parameters `{other}` and `{parameter.name}` differ in case only",
+                hint="SQL holds the two for one; rename one of them",
+            )
+            raise place(error, sql, parameter.start)

@@ -30,6 +30,9 @@ from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.query.source import AssetSource
 
 _FAILURES = (duckdb.Error, RuntimeError, GovDataError, UnreadableFilterError, StoppedError)
+# UPSTREAM: DuckDB 1.5 fails when it hands over IS DISTINCT FROM inside OR, and it needs pytz to
+# hand over a set of timestamps with zones.
+_CANNOT_PUSH = ("Arrow Scan Pushdown Filter", "module 'pytz'")
 _NO_PUSHDOWN = "filter_pushdown,join_filter_pushdown"
 
 
@@ -109,6 +112,7 @@ class Run:
 
     def _run(self, statement: duckdb.Statement) -> pa.Table:
         self._retried.clear()
+        self._pushdown = True
         while True:
             reads = self._begin(Reads(self._source, self._purpose))
             try:
@@ -146,8 +150,8 @@ class Run:
                 raise failure from None
             self._assets.forget()
             return
-        if (reads.unreadable is not None or "pytz" in str(error)) and self._first("pushdown"):
-            # UPSTREAM: DuckDB needs pytz to hand a set of timestamps with zones over.
+        cannot_push = reads.unreadable is not None or any(t in str(error) for t in _CANNOT_PUSH)
+        if cannot_push and self._pushdown:
             self._pushdown = False
             return
         if not isinstance(error, duckdb.Error):

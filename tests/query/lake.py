@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import duckdb
@@ -52,6 +53,13 @@ class Governed:
     masks: dict[str, tuple[MaskKind, str]] = field(default_factory=dict)
     hidden: bool = False
     refused: bool = False
+
+
+def oracle() -> duckdb.DuckDBPyConnection:
+    """A DuckDB that compares by itself: Arrow would leave NaN out of every comparison."""
+    connection = duckdb.connect()
+    connection.execute("SET disabled_optimizers = 'filter_pushdown'; SET TimeZone = 'UTC'")
+    return connection
 
 
 def quoted(name: str) -> str:
@@ -128,6 +136,17 @@ class Lake:
         self.on_batch: Callable[[Stream, int], None] | None = None
         self.on_open: Callable[[FlatScan], GovDataError | None] | None = None
 
+        self._connection = oracle()
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def _oracle(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._lock:
+            yield self._connection
+
+    def close(self) -> None:
+        self._connection.close()
+
     def namespaces(self) -> tuple[str, ...]:
         return tuple(sorted({name.split(".")[0] for name in self.names()}))
 
@@ -176,8 +195,7 @@ class Lake:
         names = table.column_names if scan.columns is None else list(scan.columns)
         listed = ", ".join(map(quoted, names)) or "1 AS none"
         limit = "" if scan.limit is None else f"LIMIT {scan.limit}"
-        with duckdb.connect() as con:
-            con.execute("SET TimeZone = 'UTC'")
+        with self._oracle() as con:
             con.register("governed", table)
             sql = f"SELECT {listed} FROM governed WHERE {where} {limit}"
             found = con.execute(sql, values or None).to_arrow_table()
@@ -229,8 +247,7 @@ class Lake:
             for name in version.table.column_names
         )
         row_filter = governed.row_filter.replace("$purpose", f"'{purpose or 'research'}'")
-        with duckdb.connect() as con:
-            con.execute("SET TimeZone = 'UTC'")
+        with self._oracle() as con:
             con.register("raw", version.table)
             sql = f"SELECT {shown} FROM raw WHERE {row_filter}"
             return con.execute(sql).to_arrow_table()
