@@ -57,8 +57,6 @@ class OidcConfig:
         audience: Expected `aud`.
         jwks: URL or path of the JSON Web Key Set.
         principal_claim: Claim that holds the principal id.
-        groups_claim: Claim that holds group names, added to those of `principals.yaml`; empty
-            takes no groups from tokens.
         algorithms: Accepted signature algorithms; only asymmetric ones are allowed.
     """
 
@@ -66,7 +64,6 @@ class OidcConfig:
     audience: str
     jwks: str
     principal_claim: str = "sub"
-    groups_claim: str = ""
     algorithms: tuple[str, ...] = ("RS256", "ES256")
 
 

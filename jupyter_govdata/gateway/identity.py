@@ -41,13 +41,11 @@ class Claims:
 
     Args:
         principal: Principal id; whether the lake knows it is not asked here.
-        groups: Groups that the token names and the configuration takes, sorted.
         expires: UTC; None for a token that its issuer is asked about again and again.
         kind: ``embedded``, ``oidc`` or ``hub``.
     """
 
     principal: str
-    groups: tuple[str, ...]
     expires: dt.datetime | None
     kind: str
 
@@ -160,7 +158,7 @@ class _Embedded:
         if float(found["exp"]) - float(found["iat"]) > EMBEDDED_SECONDS:
             raise AuthenticationError("an embedded token lasts at most an hour")
         expires = dt.datetime.fromtimestamp(float(found["exp"]), dt.UTC)
-        return Claims(_principal(found, "sub"), (), expires, "embedded")
+        return Claims(_principal(found, "sub"), expires, "embedded")
 
 
 class _Oidc:
@@ -202,20 +200,7 @@ class _Oidc:
             # SECURITY: some providers let users type any address.
             raise AuthenticationError("the provider has not verified the address of this token")
         expires = dt.datetime.fromtimestamp(float(found["exp"]), dt.UTC)
-        return Claims(
-            _principal(found, config.principal_claim), self._groups(found), expires, "oidc"
-        )
-
-    def _groups(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
-        if not self._config.groups_claim:
-            return ()
-        value = claims.get(self._config.groups_claim, [])
-        if not isinstance(value, list) or not all(isinstance(g, str) for g in value):
-            raise AuthenticationError(
-                f"the claim `{self._config.groups_claim}` of the token is not a list of names",
-                hint="ask the gateway's operator",
-            )
-        return tuple(sorted(set(value)))
+        return Claims(_principal(found, config.principal_claim), expires, "oidc")
 
 
 class _Hub:
@@ -267,7 +252,7 @@ class _Hub:
                 "this token of the hub may not stand for its user",
                 hint="use your server's own token, or one from the hub's page `Token`",
             )
-        return Claims(principal, (), None, "hub")
+        return Claims(principal, None, "hub")
 
 
 def _opens_server(scope: object, user: str) -> bool:

@@ -106,7 +106,7 @@ def test_refusal_never_repeats_the_token(tmp_path: Path) -> None:
 
 def test_embedded_token_of_the_client_proves_its_principal(tmp_path: Path) -> None:
     claims = embedded(tmp_path).authenticate(bearer(mint(KEY, LAKE, "ana", 60)))
-    assert (claims.principal, claims.groups, claims.kind) == ("ana", (), "embedded")
+    assert (claims.principal, claims.kind) == ("ana", "embedded")
     assert claims.expires is not None
     left = claims.expires - dt.datetime.now(dt.UTC)
     assert dt.timedelta(0) < left <= dt.timedelta(seconds=60)
@@ -272,19 +272,14 @@ def test_oidc_token_of_each_kind_of_key_proves_its_principal(
 ) -> None:
     identity = oidc(tmp_path, _key_file(tmp_path, jwk(key, "k1")), algorithms=(algorithm,))
     claims = identity.authenticate(_signed(key, algorithm))
-    assert (claims.principal, claims.groups, claims.kind) == ("ana", (), "oidc")
+    assert (claims.principal, claims.kind) == ("ana", "oidc")
 
 
-def test_oidc_claims_for_user_and_groups_are_as_configured(tmp_path: Path) -> None:
+def test_oidc_claim_for_the_user_is_as_configured(tmp_path: Path) -> None:
     keys = _key_file(tmp_path, jwk(RSA_KEY, "k1"))
-    identity = oidc(tmp_path, keys, principal_claim="upn", groups_claim="roles")
+    identity = oidc(tmp_path, keys, principal_claim="upn")
     claims = identity.authenticate(_signed(upn="a.lima@example.org"))
     assert claims.principal == "a.lima@example.org"
-    assert claims.groups == ("clinical", "ml")
-    assert identity.authenticate(_signed(upn="x", roles=None)).groups == ()
-    for roles in ("ml", ["ml", 1], {"ml": True}):
-        with pytest.raises(AuthenticationError, match="roles"):
-            identity.authenticate(_signed(upn="x", roles=roles))
     with pytest.raises(AuthenticationError):
         identity.authenticate(_signed())
 
@@ -500,7 +495,7 @@ def at_hub(tmp_path: Path, api: str, clock: Clock | None = None) -> Identity:
 
 def test_hub_token_proves_the_hub_user_without_the_hubs_groups(tmp_path: Path, hub: Site) -> None:
     claims = at_hub(tmp_path, f"{hub.url}/hub/api/").authenticate("Bearer right")
-    assert (claims.principal, claims.groups, claims.expires) == ("ana", (), None)
+    assert (claims.principal, claims.expires) == ("ana", None)
     assert hub.asked == [("/hub/api/user", "token right")]
 
 
