@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import re
 from pathlib import Path
@@ -103,3 +104,9 @@ def test_image_files_are_in_the_lake_as_the_inventory_says(dina: Session, demo_l
     assert len(d) == 51
     for uri, size in d.itertuples(index=False):
         assert (demo_lake / uri).stat().st_size == size
+
+
+def test_dicom_headers_are_what_pydicom_reads() -> None:
+    pytest.importorskip("pydicom")
+    with (raw.DATA / "dicom_samples" / "dicom_headers.csv").open(newline="") as lines:
+        assert pack.dicom_headers(raw.DATA / "dicom_samples") == list(csv.DictReader(lines))
