@@ -35,7 +35,9 @@ def add_commands(commands: Any) -> None:
 
     command = commands.add_parser("demo", help="build the demo lake and open the tour")
     command.add_argument("--lake", type=Path, metavar="DIR", default=Path("demo-lake"))
-    command.add_argument("--run", action="store_true", help="run the tour here and print it")
+    command.add_argument(
+        "--run", dest="run_tour", action="store_true", help="run the tour here and print it"
+    )
     command.add_argument("--build", action="store_true", help="build the lake and stop")
     command.set_defaults(run=_demo)
 
@@ -85,7 +87,7 @@ def _demo(options: argparse.Namespace) -> int:
     print(f"the demo lake is in {options.lake.resolve()}")
     if options.build:
         return 0
-    return demo.run_tour(options.lake) if options.run else demo.open_tour(options.lake)
+    return demo.run_tour(options.lake) if options.run_tour else demo.open_tour(options.lake)
 
 
 def _load(options: argparse.Namespace) -> int:
