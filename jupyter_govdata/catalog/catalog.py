@@ -209,6 +209,7 @@ class Catalog:
             raise CatalogError("only a new asset can be partitioned")
         # Provenance is read when the snapshot is committed: counts are known only then.
         reader, told = as_reader(data), {} if provenance is None else provenance
+        snapshot_id: int | None
         if mode == "create" and not self._is_empty(name):
             table, snapshot_id = create_and_load(
                 self._ice,
@@ -252,8 +253,8 @@ class Catalog:
         """Return True for an asset that exists and never had data."""
         return self.exists(name) and self._table(name).current_snapshot() is None
 
-    def _made(self, table: Table, snapshot_id: int) -> Snapshot:
-        snapshot = table.snapshot_by_id(snapshot_id)
+    def _made(self, table: Table, snapshot_id: int | None) -> Snapshot:
+        snapshot = None if snapshot_id is None else table.snapshot_by_id(snapshot_id)
         assert snapshot is not None
         return described(table, snapshot)
 

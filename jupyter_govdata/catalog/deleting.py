@@ -48,7 +48,7 @@ class Delete:
     limits: Limits | None = None
     _written: list[StagedFiles] = field(default_factory=list)
 
-    def run(self) -> tuple[Table, int]:
+    def run(self) -> tuple[Table, int | None]:
         """Rewrite, commit, and return the table and the new snapshot's id.
 
         Raises:
@@ -110,5 +110,3 @@ def _rows(table: Table, task: FileScanTask, asset: str) -> Iterator[pa.RecordBat
     for batch in batches:
         reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
         yield from conform(reader, arrow_schema(table.schema()), asset)
-
-

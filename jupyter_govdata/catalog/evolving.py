@@ -117,12 +117,10 @@ def evolve_schema(
 
 def _fits_by_value(source: pa.DataType, target: pa.DataType) -> bool:
     """Return True for types whose values are checked one by one while writing."""
-    return pa.types.is_uint64(source) and pa.types.is_int64(target)
+    return bool(pa.types.is_uint64(source) and pa.types.is_int64(target))
 
 
-def _refuse_look_alikes(
-    current: dict[str, pa.Field], incoming: Sequence[str], asset: str
-) -> None:
+def _refuse_look_alikes(current: dict[str, pa.Field], incoming: Sequence[str], asset: str) -> None:
     folded = {name.casefold(): name for name in current}
     for name in incoming:
         other = folded.get(name.casefold())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog as IceCatalog
@@ -36,7 +36,7 @@ from jupyter_govdata.errors import CatalogError
 from jupyter_govdata.model.asset import namespace_of
 
 Mode = Literal["append", "overwrite", "create"]
-Rows = pa.Table | pa.RecordBatchReader
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader
 
 
 def as_reader(data: Rows) -> pa.RecordBatchReader:
@@ -155,7 +155,7 @@ class Load:
     _staged: StagedFiles | None = None
     _files: list[DataFile] = field(default_factory=list)
 
-    def run(self) -> tuple[Table, int]:
+    def run(self) -> tuple[Table, int | None]:
         """Write the files, commit, and return the table and its new snapshot's id."""
         try:
             self._stage()

@@ -7,7 +7,7 @@ ones here use Arrow for years to hours and apply the rest once per distinct valu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,18 +27,19 @@ from pyiceberg.transforms import (
     YearTransform,
 )
 from pyiceberg.typedef import Record
-from pyiceberg.types import DateType, PrimitiveType, TimestampType, TimestamptzType
+from pyiceberg.types import NestedField, PrimitiveType
 
 from jupyter_govdata.errors import CatalogError
 
-_TIMES: dict[str, type[Transform[Any, Any]]] = {
+_TIMES: dict[str, Callable[[], Transform[Any, Any]]] = {
     "year": YearTransform,
     "month": MonthTransform,
     "day": DayTransform,
     "hour": HourTransform,
 }
-_CALL = re.compile(r"\s*(year|month|day|hour|bucket|truncate)\s*\(\s*(?:(\d{1,9})\s*,)?\s*(.+?)\s*\)")
-_TO_MICROS = {"timestamp": TimestampType, "timestamptz": TimestamptzType}
+_CALL = re.compile(
+    r"\s*(year|month|day|hour|bucket|truncate)\s*\(\s*(?:(\d{1,9})\s*,)?\s*(.+?)\s*\)"
+)
 _HINT = "write a column, `year(col)`, `month(col)`, `day(col)`, `hour(col)`, `bucket(16, col)` or \
 `truncate(3, col)`"
 
@@ -110,15 +111,11 @@ def _internal(value: Any, kind: PrimitiveType) -> Any:
     """Return a value in the form that Iceberg's transforms take (days, microseconds, bytes)."""
     if value is None:
         return None
-    key = PartitionFieldValue(PartitionField(1, 1000, IdentityTransform(), "x"), value)
-    schema = Schema(_field(kind))
-    return PartitionKey([key], PartitionSpec(key.field), schema).partition[0]
-
-
-def _field(kind: PrimitiveType) -> Any:
-    from pyiceberg.types import NestedField
-
-    return NestedField(1, "x", kind, required=False)
+    field = PartitionField(1, 1000, IdentityTransform(), "x")
+    schema = Schema(NestedField(1, "x", kind, required=False))
+    return PartitionKey(
+        [PartitionFieldValue(field, value)], PartitionSpec(field), schema
+    ).partition[0]
 
 
 def _time_part(array: pa.Array, transform: Transform[Any, Any]) -> pa.Array:
@@ -148,8 +145,10 @@ def grouped(
     if spec.is_unpartitioned():
         yield Record(), batch
         return
+    if not batch.num_rows:
+        return
     codes = np.zeros(batch.num_rows, dtype=np.int64)
-    values: list[pa.Array] = []
+    picked: list[tuple[pa.Array, np.ndarray[Any, np.dtype[np.int64]]]] = []
     for field in spec.fields:
         source = schema.find_field(field.source_id)
         column = batch.column(batch.schema.get_field_index(source.name))
@@ -159,15 +158,14 @@ def grouped(
         if isinstance(array, pa.ExtensionArray):
             array = array.storage
         encoded = array.dictionary_encode(null_encoding="encode")
-        values.append(encoded.dictionary)
         indices = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        picked.append((encoded.dictionary, indices))
         _, codes = np.unique(codes * (len(encoded.dictionary) + 1) + indices, return_inverse=True)
-        values[-1] = (encoded.dictionary, indices)
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
         rows = order[start:stop]
-        record = _record(spec, schema, [(d, int(i[rows[0]])) for d, i in values])
+        record = _record(spec, schema, [(d, int(i[rows[0]])) for d, i in picked])
         whole = len(rows) == batch.num_rows
         yield record, batch if whole else batch.take(pa.array(rows))
 

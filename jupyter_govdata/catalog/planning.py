@@ -154,7 +154,9 @@ def _tasks(table: Table, version: Version) -> list[FileScanTask]:
         if manifest.content == ManifestContent.DATA
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
     ]
-    order = {e.data_file.file_path: (e.sequence_number or 0, e.data_file.file_path) for e in entries}
+    order = {
+        e.data_file.file_path: (e.sequence_number or 0, e.data_file.file_path) for e in entries
+    }
     tasks = [FileScanTask(e.data_file) for e in entries]
     if len(manifests) > sum(m.content == ManifestContent.DATA for m in manifests):
         try:
@@ -195,9 +197,7 @@ def _constants(table: Table, schema: Schema, file: IceFile, asset: str) -> Mappi
         for i, f in enumerate(spec.fields)
         if isinstance(f.transform, IdentityTransform)
     }
-    known |= {
-        f.field_id: f.initial_default for f in schema.fields if f.initial_default is not None
-    }
+    known |= {f.field_id: f.initial_default for f in schema.fields if f.initial_default is not None}
     held = set(file.column_sizes or ())
     if table.name_mapping() is not None or (known and not held):
         held = _ids_in(table.io, file.file_path, asset)
@@ -247,5 +247,3 @@ def file_check(predicate: Predicate) -> Callable[[Table, IceFile], bool]:
         return may_match(predicate, bounds_of(file, table.schema(), spec))
 
     return check
-
-

@@ -68,6 +68,8 @@ _BOUNDED = (
     BinaryType,
 )
 
+_EXACT = tuple(k for k in _BOUNDED if k not in (FloatType, DoubleType))
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -136,9 +138,8 @@ def _partition_facts(
             continue
         if isinstance(field.transform, BucketTransform) and isinstance(kind, _BOUNDED):
             buckets[field.source_id] = value, field.transform.transform(kind)
-        elif isinstance(field.transform, IdentityTransform) and isinstance(kind, _BOUNDED):
-            if not isinstance(kind, FloatType | DoubleType):
-                identities[field.source_id] = value
+        elif isinstance(field.transform, IdentityTransform) and isinstance(kind, _EXACT):
+            identities[field.source_id] = value
     return buckets, identities
 
 
@@ -146,12 +147,14 @@ def _decoded(kind: PrimitiveType, data: bytes | None) -> Any:
     """Return a bound in the form of `comparable`, or None if it is not certain."""
     if data is None or not isinstance(kind, _BOUNDED):
         return None
+    value: Any
     try:
         if isinstance(kind, LongType) and len(data) == 4:
-            return struct.unpack("<i", data)[0]
-        if isinstance(kind, DoubleType) and len(data) == 4:
-            return struct.unpack("<f", data)[0]
-        value = from_bytes(kind, data)
+            value = struct.unpack("<i", data)[0]
+        elif isinstance(kind, DoubleType) and len(data) == 4:
+            value = struct.unpack("<f", data)[0]
+        else:
+            value = from_bytes(kind, data)
     except (ValueError, struct.error, TypeError):
         return None
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -193,9 +196,7 @@ def may_match(predicate: Predicate, columns: Mapping[str, Bounds]) -> bool:
         case Like(column, parts, negated):
             return _like(columns.get(column, UNKNOWN), parts, negated)
         case CompareColumns(left, _, right):
-            return not (
-                columns.get(left, UNKNOWN).all_null or columns.get(right, UNKNOWN).all_null
-            )
+            return not (columns.get(left, UNKNOWN).all_null or columns.get(right, UNKNOWN).all_null)
         case Consent(column, _, _, _):
             return not columns.get(column, UNKNOWN).all_null
 

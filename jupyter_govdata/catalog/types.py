@@ -66,44 +66,55 @@ def _decimal(kind: pa.DataType) -> pa.DataType | None:
     return pa.decimal128(precision, scale) if precision <= 38 else None
 
 
-def _leaf(kind: pa.DataType) -> pa.DataType | None:  # noqa: PLR0911 - a table, read top down
-    """Return the type that Iceberg stores for an Arrow type without children, or None."""
+def _integer(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_uint64(kind):
+        return pa.decimal128(20, 0)
+    return pa.int64() if kind.bit_width == 64 or pa.types.is_uint32(kind) else pa.int32()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    # A column without any value has no type; text can hold whatever comes later.
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return pa.types.is_null(kind) or any(test(kind) for test in tests)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
     types = pa.types
-    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return rebuild(kind.value_type, _leaf_or_refuse)
-    if isinstance(kind, pa.UuidType):
-        return kind
-    if isinstance(kind, pa.BaseExtensionType):
-        return rebuild(kind.storage_type, _leaf_or_refuse)
-    if types.is_boolean(kind) or types.is_float32(kind) or types.is_float64(kind):
-        return kind
-    if types.is_integer(kind):
-        if types.is_uint64(kind):
-            return pa.decimal128(20, 0)
-        wide = kind.bit_width == 64 or types.is_uint32(kind)
-        return pa.int64() if wide else pa.int32()
-    if types.is_float16(kind):
-        return pa.float32()
-    if types.is_decimal(kind):
-        return _decimal(kind)
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return pa.string()
-    if types.is_null(kind):
-        return pa.string()
-    if (
-        types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_binary_view(kind)
-        or types.is_fixed_size_binary(kind)
-    ):
-        return pa.binary()
-    if types.is_date(kind):
-        return pa.date32()
-    if types.is_time(kind):
-        return pa.time64("us")
-    if types.is_timestamp(kind):
-        return pa.timestamp("us", tz=None if kind.tz is None else "UTC")
-    return None
+    tests = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    return types.is_fixed_size_binary(kind) or any(test(kind) for test in tests)
+
+
+_STORED: tuple[
+    tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], pa.DataType | None]], ...
+] = (
+    (
+        lambda t: pa.types.is_dictionary(t) or pa.types.is_run_end_encoded(t),
+        lambda t: rebuild(t.value_type, _leaf_or_refuse),
+    ),
+    (lambda t: isinstance(t, pa.UuidType), lambda t: t),
+    (
+        lambda t: isinstance(t, pa.BaseExtensionType),
+        lambda t: rebuild(t.storage_type, _leaf_or_refuse),
+    ),
+    (pa.types.is_boolean, lambda t: t),
+    (pa.types.is_integer, _integer),
+    (pa.types.is_float64, lambda t: t),
+    (pa.types.is_floating, lambda _: pa.float32()),
+    (pa.types.is_decimal, _decimal),
+    (_is_text, lambda _: pa.string()),
+    (_is_binary, lambda _: pa.binary()),
+    (pa.types.is_date, lambda _: pa.date32()),
+    (pa.types.is_time, lambda _: pa.time64("us")),
+    (
+        pa.types.is_timestamp,
+        lambda t: pa.timestamp("us", tz=None if t.tz is None else "UTC"),
+    ),
+)
+
+
+def _leaf(kind: pa.DataType) -> pa.DataType | None:
+    """Return the type that Iceberg stores for an Arrow type without children, or None."""
+    return next((stored(kind) for test, stored in _STORED if test(kind)), None)
 
 
 class _NoTypeError(Exception):

@@ -47,7 +47,9 @@ def batches(
         StorageError: A nested column of a file has another shape.
     """
     store = filesystem or pa.fs.LocalFileSystem()
-    shaped = ((piece, _shape(footer(piece.file.path, filesystem), columns, asset)) for piece in chosen)
+    shaped = (
+        (piece, _shape(footer(piece.file.path, filesystem), columns, asset)) for piece in chosen
+    )
     for (shape, alone), run in itertools.groupby(shaped, key=lambda p: (p[1], _special(p[0]))):
         held = [piece for piece, _ in run]
         for group in [[piece] for piece in held] if alone is not None else [held]:

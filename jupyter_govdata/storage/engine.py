@@ -1,9 +1,9 @@
 """The gateway's own DuckDB: locked down, in memory, shared by all scans below one folder.
 
 Runs in the gateway. SECURITY: no user text reaches this engine (see `sql`); the lock-down is a
-second wall: it opens files below one folder only, loads no extension and spills nothing to disk, and
-DuckDB lets nobody undo the first two while it runs. (`lock_configuration` is not set because the
-size of the stream buffer can only be chosen per connection.)
+second wall: it opens files below one folder only, loads no extension and spills nothing to disk.
+DuckDB lets nobody undo the first two while it runs; `lock_configuration` is not set because the
+size of the stream buffer can only be chosen per connection.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def _opened(root: str, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnec
     for setting in (
         "SET GLOBAL TimeZone = 'UTC'",
         "SET GLOBAL arrow_lossless_conversion = true",
+        "SET GLOBAL parquet_metadata_cache = true",
         f"SET GLOBAL allowed_directories = [{allowed}]",
         "SET GLOBAL enable_external_access = false",
     ):

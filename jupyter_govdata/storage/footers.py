@@ -5,7 +5,8 @@ Runs in the gateway. Data files never change, so footers are kept (bounded).
 
 from __future__ import annotations
 
-import functools
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -32,7 +33,11 @@ class Footer:
     clear: bool
 
 
-@functools.lru_cache(maxsize=4_096)
+_KEPT: OrderedDict[str, tuple[pa.fs.FileSystem, Footer]] = OrderedDict()
+_LIMIT = 4_096
+_LOCK = threading.Lock()
+
+
 def footer(path: str, filesystem: pa.fs.FileSystem | None = None) -> Footer:
     """Return the footer of a data file.
 
@@ -40,8 +45,23 @@ def footer(path: str, filesystem: pa.fs.FileSystem | None = None) -> Footer:
         OSError: It cannot be read.
         pyarrow.ArrowInvalid: It is not Parquet.
     """
-    source = path if filesystem is None else filesystem.open_input_file(path)
-    metadata = pq.read_metadata(source)
+    store = filesystem or pa.fs.LocalFileSystem()
+    with _LOCK:
+        kept = _KEPT.get(path)
+        if kept is not None and kept[0].equals(store):
+            _KEPT.move_to_end(path)
+            return kept[1]
+    with store.open_input_file(path) as stream:
+        found = _read(stream)
+    with _LOCK:
+        _KEPT[path] = store, found
+        while len(_KEPT) > _LIMIT:
+            _KEPT.popitem(last=False)
+    return found
+
+
+def _read(stream: pa.NativeFile) -> Footer:
+    metadata = pq.read_metadata(stream)
     schema = metadata.schema.to_arrow_schema()
     fields = {
         int(f.metadata[FIELD_ID]): (f.name, plain_type(f.type))

@@ -201,9 +201,7 @@ class Masker:
             case "round":
                 return _round(array, Decimal(mask.argument.strip()))
 
-    def _pseudonym(
-        self, column: str, array: pa.Array, raw: Mapping[str, pa.Array]
-    ) -> pa.Array:
+    def _pseudonym(self, column: str, array: pa.Array, raw: Mapping[str, pa.Array]) -> pa.Array:
         if self.pseudonyms is None:
             return pa.nulls(len(array), pa.string())
         domain = self.domain_of(column)
@@ -248,7 +246,9 @@ def _round(array: pa.Array, step: Decimal) -> pa.Array:
     if pa.types.is_floating(array.type):
         width = float(step)
         values = array.cast(pa.float64())
-        return pc.multiply(pc.round(pc.divide(values, width), round_mode="half_up"), width).cast(array.type)
+        return pc.multiply(pc.round(pc.divide(values, width), round_mode="half_up"), width).cast(
+            array.type
+        )
     if pa.types.is_decimal(array.type):
         return _each(array, lambda v: _nearest(v, step))
     whole = int(step)

@@ -41,7 +41,9 @@ class Pseudonyms:
         pair = domain, value
         found = self._known.get(pair)
         if found is None:
-            digest = hmac.digest(self._subkey(domain), value.encode("utf-8", "surrogatepass"), "sha256")
+            digest = hmac.digest(
+                self._subkey(domain), value.encode("utf-8", "surrogatepass"), "sha256"
+            )
             found = f"p_{base64.b32encode(digest)[:_LETTERS].decode().lower()}"
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()

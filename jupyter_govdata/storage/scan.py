@@ -11,7 +11,8 @@ so it runs inside the reading engine together with the row filter.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -48,16 +49,20 @@ class ScanReader:
         asset: Asset name.
         schema: Of every batch.
         batches: The batches; closing them frees what they hold.
-        connection: The engine's connection, or None if none is used.
+        stop: Interrupts and frees the engine's connection.
     """
 
     def __init__(
-        self, asset: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], connection: _Stop
+        self,
+        asset: str,
+        schema: pa.Schema,
+        batches: Generator[pa.RecordBatch, None, None],
+        stop: _Stop,
     ) -> None:
         self.schema = schema
         self._asset = asset
         self._batches = batches
-        self._stop = connection
+        self._stop = stop
 
     def __iter__(self) -> ScanReader:
         return self
@@ -71,18 +76,23 @@ class ScanReader:
         """
         self._stop.check()
         try:
-            batch = next(self._batches)
+            return next(self._batches)
         except FOREIGN as exc:
+            self._stop.close()
             self._stop.check()
             raise mapped(exc, self._asset) from exc
-        return batch
 
     def cancel(self) -> None:
         """Stop the engine's work; reading on raises. Safe from any thread."""
         self._stop.cancel()
 
     def close(self) -> None:
-        """Stop reading and free what the scan holds."""
+        """Stop reading and free what the scan holds; more than once is fine."""
+        self._stop.cancel()
+        try:
+            self._batches.close()
+        except ValueError:
+            return  # another thread is inside; it ends at the interruption and frees all itself
         self._stop.close()
 
 
@@ -91,7 +101,8 @@ class _Stop:
 
     def __init__(self, plan: Plan, memory_limit: str, threads: int) -> None:
         self._asset = plan.asset
-        self._cancelled = False
+        self._cancelled = self._closed = False
+        self._lock = threading.Lock()
         with storage_errors(plan.asset):
             self.connection = cursor(plan.root, memory_limit, threads)
 
@@ -101,11 +112,15 @@ class _Stop:
 
     def cancel(self) -> None:
         self._cancelled = True
-        self.connection.interrupt()
+        with self._lock:
+            if not self._closed:
+                self.connection.interrupt()
 
     def close(self) -> None:
-        self.cancel()
-        self.connection.close()
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self.connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +261,7 @@ class _Job:
     stop: _Stop
     filesystem: pa.fs.FileSystem | None
 
-    def rows(self, limit: int | None, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def rows(self, limit: int | None, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
         """Yield the batches of the part."""
         if self.shape.early == FALSE or limit == 0 or not self.chosen:
             return
@@ -300,9 +315,7 @@ class _Job:
         names = list(needed) or self.schema.names[:1]
         early = None
         if filtered:
-            early = LateFilter(
-                self.shape.early, self.schema, self.stop.connection, self.consents
-            )
+            early = LateFilter(self.shape.early, self.schema, self.stop.connection, self.consents)
         for batch in direct.batches(
             self.chosen,
             self._sources(names),
@@ -319,9 +332,7 @@ class _Job:
         sources = self._sources(list(needed) or self.schema.names[:1])
         written = {name: s.sql for name, s in zip(needed, sources, strict=False)}
         free = {c.name for c in self.plan.columns if c.field_id in self.plan.nan_free}
-        condition = render(
-            self.shape.early, Columns(written, self.schema, frozenset(free)), side
-        )
+        condition = render(self.shape.early, Columns(written, self.schema, frozenset(free)), side)
         inner = relation(self.chosen, sources, condition, self.plan.asset, side)
         return f"SELECT {', '.join(written[n] for n in names) or '1'} FROM ({inner})"
 

@@ -245,7 +245,7 @@ def _like(sql: str, parts: tuple[str | None, ...]) -> str:
         case [str(whole)]:
             return f"({sql} = {text(whole)})"
         case [None]:
-            return f"({sql} IS NOT NULL)"
+            return f"({sql} LIKE '%')"  # NULL for NULL, so that its negation leaves NULL out too
         case [str(prefix), None]:
             return f"starts_with({sql}, {text(prefix)})"
         case [None, str(suffix)]:
