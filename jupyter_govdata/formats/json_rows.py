@@ -17,6 +17,7 @@ from jupyter_govdata.formats import encoding as enc
 from jupyter_govdata.formats.lines import numbered_lines
 from jupyter_govdata.formats.opening import Meter, pieces
 
+PIECE = 1 << 20
 _BLANK = " \t\r\n"
 _BROKEN = object()
 
@@ -68,7 +69,7 @@ class _Text:
 
     def __init__(self, path: Path, encoding: str, meter: Meter | None) -> None:
         self.name = path.name
-        self._pieces = enc.to_utf8(pieces(path, meter, 1 << 20), encoding)
+        self._pieces = enc.to_utf8(pieces(path, meter, PIECE), encoding)
         self._rest = b""
         self.text = ""
         self.at = 0

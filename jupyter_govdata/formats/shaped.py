@@ -123,7 +123,9 @@ def cast(
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+        # UPSTREAM: Arrow cannot decode a dictionary of `string_view`, which polars hands over.
+        plain = cast(array.dictionary, storable(array.type.value_type)[0]).array
+        array = plain.take(array.indices)
     if array.type == target and not (null_values and pa.types.is_string(target)):
         return Converted(array)
     t = pa.types

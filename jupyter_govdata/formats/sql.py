@@ -110,7 +110,7 @@ class SqlSource(ShapedSource):
 def redacted(url: URL) -> str:
     """Return the URL without password, also where it hides in the query."""
     hidden = {
-        key: "***" if any(word in key.lower() for word in _SECRET) else value
+        key: "hidden" if any(word in key.lower() for word in _SECRET) else value
         for key, value in url.query.items()
     }
     return url.set(query=hidden).render_as_string(hide_password=True)

@@ -139,7 +139,7 @@ def test_header_alone_gives_an_empty_table_of_text(tmp_path):
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf", b"#only\n#comments\n"])
 def test_file_without_data_is_refused(tmp_path, data):
-    with pytest.raises(LoadError, match="empty|no data"):
+    with pytest.raises(LoadError, match=r"empty|no data"):
         open_source(write(tmp_path, data))
 
 
@@ -212,7 +212,7 @@ def test_bad_byte_in_declared_utf8_rejects_its_row_only(tmp_path):
 
 
 def test_mostly_utf8_stays_utf8_and_says_so(tmp_path):
-    data = "a,b\n".encode() + "öäü,1\n".encode() * 20 + b"\xfc,2\n"
+    data = b"a,b\n" + "öäü,1\n".encode() * 20 + b"\xfc,2\n"
     source, table = read(write(tmp_path, data))
     assert table.num_rows == 20
     assert source.reject.count == 1

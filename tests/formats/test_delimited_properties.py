@@ -140,7 +140,7 @@ def test_random_frame_keeps_its_texts_without_types(frame):
             assert found == values or not any(v for v in values if v)
         elif kind == "double" and pa.types.is_floating(table[name].type):
             assert all(
-                a == b or (a is None) is (b is None) and math.isclose(a or 0, b or 0)
+                a == b or ((a is None) is (b is None) and math.isclose(a or 0, b or 0))
                 for a, b in zip(found, values, strict=True)
             )
 
