@@ -47,6 +47,8 @@ class AssetTables:
         self._names: frozenset[str] | None = None
         self._tables: dict[tuple[str, At | None], GovernedDataset] = {}
         self._catalogs: dict[At, str] = {}
+        self._cards: dict[tuple[str, At | None, str | None], AssetView] = {}
+        self._epoch = -1
 
     def close(self) -> None:
         """Close the cursor."""
@@ -64,7 +66,7 @@ class AssetTables:
             GovDataError: The gateway's answer about an asset.
             QueryError: A version that cannot be one.
         """
-        self.names()  # a schema for every visible namespace
+        self._follow_policy()
         replaced: dict[Reference, str] = {}
         views: dict[str, AssetView] = {}
         done: dict[tuple[str, At | None], AssetView] = {}
@@ -92,13 +94,28 @@ class AssetTables:
             NotVisibleError: Missing or hidden.
             AccessDeniedError: Visible, but `select` is refused.
         """
-        view = self._source.view(asset, at, purpose)
+        view = self._cards.get((asset, at, purpose))
+        if view is None:
+            view = self._cards[asset, at, purpose] = self._source.view(asset, at, purpose)
         if not view.arrow_schema:
             raise self._refusal(asset, at, purpose, view)
         known = self._tables.get((asset, at))
         if known is None or not known.adopt(view):
             self._tables[asset, at] = self._make_view(view, asset, at)
         return view
+
+    def _follow_policy(self) -> None:
+        """List names and fetch cards anew when the policy state has changed.
+
+        A card may be older than the newest snapshot; a scan whose columns differ, and a column
+        that DuckDB does not find, make `refresh` fetch it again.
+        """
+        epoch = self._source.epoch()
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._names = None
+            self._cards.clear()
+        self.names()  # a schema for every visible namespace
 
     def recover(self, missing: str, schema: str, analysis: Analysis, purpose: str | None) -> bool:
         """Make assets readable that DuckDB does not find; return whether that may help.
@@ -118,14 +135,17 @@ class AssetTables:
                 found = True
         return found
 
-    def forget(self) -> None:
-        """Fetch everything anew from now on: names, cards, tables."""
+    def refresh(self) -> bool:
+        """Fetch names and the cards of all known assets anew; return whether columns changed."""
         self._names = None
-        for asset, at in list(self._tables):
+        self._cards.clear()
+        before = dict(self._tables)
+        for asset, at in before:
             try:
                 self.register(asset, at, self._reads().purpose)
             except GovDataError:
                 continue  # the scan says what is wrong, if the query reads it at all
+        return any(self._tables[key] is not before[key] for key in before)
 
     def names(self) -> frozenset[str]:
         """Return the names of the visible assets, listed once."""

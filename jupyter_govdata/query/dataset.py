@@ -93,7 +93,7 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         if predicate != TRUE:
             fragment = Filter(fragment, predicate)
         request = ScanRequest(Project(fragment, tuple(needed)), reads.purpose)
-        stream = reads.open(request, self._at)
+        stream = reads.open(request)
         if _form(plain_schema(stream.schema)) != _form(self._part(needed)):
             stream.cancel()
             stale = StaleDecisionError(

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from jupyter_govdata.model.scan import ScanRequest, flatten
+from jupyter_govdata.model.scan import ScanRequest
 from jupyter_govdata.model.wire import request_to_wire
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.names import analyse
@@ -120,13 +120,13 @@ class QueryEngine:
         def work() -> QueryResult:
             started = time.perf_counter()
             reads = self._begin(Reads(self._source, request.purpose))
-            stream = reads.open(request, flatten(request.fragment).at)
+            stream = reads.open(request)
             batches = list(reads.batches(stream, stream.schema, ()))
             return QueryResult(
                 table=pa.Table.from_batches(batches, stream.schema),
                 query=request_to_wire(request).decode(),
                 seconds=time.perf_counter() - started,
-                **summary(self._source, [reads], {}, request.purpose),
+                **summary(self._source, [reads], {}, request.purpose, ()),
             )
 
         return self._in_thread(work, request.purpose)

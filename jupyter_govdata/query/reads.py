@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from jupyter_govdata.errors import GovDataError
-from jupyter_govdata.model.scan import At, ScanRequest
+from jupyter_govdata.model.scan import At, FlatScan, ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.query.conditions import Condition
 from jupyter_govdata.query.expression import UnreadableFilterError
@@ -40,11 +40,11 @@ class Reads:
     unreadable: UnreadableFilterError | None = None
     rows: int = 0
     bytes: int = 0
-    _streams: list[tuple[ScanStream, At | None]] = field(default_factory=list)
+    _streams: list[tuple[ScanStream, FlatScan]] = field(default_factory=list)
     _stopped: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self, request: ScanRequest, at: At | None) -> ScanStream:
+    def open(self, request: ScanRequest) -> ScanStream:
         """Start a scan.
 
         Raises:
@@ -57,7 +57,7 @@ class Reads:
             self.fail(error)
             raise
         with self._lock:
-            self._streams.append((stream, at))
+            self._streams.append((stream, flatten(request.fragment)))
             stopped = self._stopped
         if stopped:
             stream.cancel()
@@ -112,7 +112,11 @@ class Reads:
 
     def receipts(self) -> list[tuple[Receipt, At | None]]:
         """Return the receipts of all scans, each with the version that was asked for."""
-        return [(r, at) for stream, at in self._streams for r in stream.receipts]
+        return [(r, scan.at) for stream, scan in self._streams for r in stream.receipts]
+
+    def without_receipt(self) -> list[str]:
+        """Return the assets that were read in part and came without a receipt, sorted."""
+        return sorted({scan.asset for stream, scan in self._streams if not stream.receipts})
 
 
 def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

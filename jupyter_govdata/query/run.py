@@ -106,8 +106,7 @@ class Run:
             parameters=dict(self._values),
             ordered=self._analysis.ordered,
             changed_rows=changed,
-            notes=self._analysis.notes,
-            **summary(self._source, self._done, self._views, self._purpose),
+            **summary(self._source, self._done, self._views, self._purpose, self._analysis.notes),
         )
 
     def _run(self, statement: duckdb.Statement) -> pa.Table:
@@ -148,7 +147,7 @@ class Run:
         if failure is not None:
             if not isinstance(failure, StaleDecisionError) or not self._first("stale"):
                 raise failure from None
-            self._assets.forget()
+            self._refresh()
             return
         cannot_push = reads.unreadable is not None or any(t in str(error) for t in _CANNOT_PUSH)
         if cannot_push and self._pushdown:
@@ -157,10 +156,17 @@ class Run:
         if not isinstance(error, duckdb.Error):
             raise QueryError("DuckDB stopped the query") from error
         fault = fault_of(error)
+        if fault.missing_column and self._first("column") and self._refresh():
+            return  # a new snapshot brought it
         missing = fault.missing_table
         if missing is not None and self._first(f"missing {missing}") and self._find(missing):
             return
         self._raise(error, fault)
+
+    def _refresh(self) -> bool:
+        changed = self._assets.refresh()
+        _, self._views = self._assets.resolve(self._analysis, self._values, self._purpose)
+        return changed
 
     def _first(self, reason: str) -> bool:
         is_first = reason not in self._retried
@@ -245,12 +251,15 @@ def summary(
     done: Sequence[Reads],
     views: Mapping[str, AssetView],
     purpose: str | None,
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """Return the fields of a `QueryResult` that tell what was read."""
     receipts = sorted(
         {receipt for reads in done for receipt, _ in reads.receipts()},
         key=lambda r: (r.asset, r.snapshot_id, r.fragment_digest),
     )
+    partly = sorted({name for reads in done for name in reads.without_receipt()})
+    why = "the stamp has no receipt for it"
     decided = [r.purpose for r in receipts] + [v.purpose for v in views.values()]
     return {
         "receipts": tuple(receipts),
@@ -259,6 +268,7 @@ def summary(
         "wall": source.wall,
         "scanned_rows": sum(reads.rows for reads in done),
         "scanned_bytes": sum(reads.bytes for reads in done),
+        "notes": (*notes, *(f"`{name}` was read in part: {why}" for name in partly)),
     }
 
 

@@ -127,7 +127,7 @@ class Lake:
     def __init__(self, assets: dict[str, Governed], wall: str = "advisory") -> None:
         self.assets = assets
         self.wall = wall
-        self.epoch = 1
+        self.epoch_now = 1
         self.chunk = 1000
         self.purposes = ("research", "model_training")
         self.requests: list[FlatScan] = []
@@ -146,6 +146,9 @@ class Lake:
 
     def close(self) -> None:
         self._connection.close()
+
+    def epoch(self) -> int:
+        return self.epoch_now
 
     def namespaces(self) -> tuple[str, ...]:
         return tuple(sorted({name.split(".")[0] for name in self.names()}))
@@ -173,7 +176,7 @@ class Lake:
             why=(),
             policies=(),
             purpose=purpose or "research",
-            epoch=self.epoch,
+            epoch=self.epoch_now,
             snapshot=Snapshot(number, 0, version.at, "append", tags=version.tags),
             arrow_schema=b"" if governed.refused else schema.serialize().to_pybytes(),
         )
@@ -203,7 +206,7 @@ class Lake:
             asset=scan.asset,
             snapshot_id=number,
             schema_id=0,
-            epoch=self.epoch,
+            epoch=self.epoch_now,
             principal="ana",
             purpose=request.purpose or "research",
             decision_id="d" * 64,

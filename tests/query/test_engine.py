@@ -357,7 +357,7 @@ def test_run_stale_decision_is_retried_once(engine: QueryEngine, lake: Lake) -> 
 def test_run_mask_added_between_card_and_scan_is_followed(engine: QueryEngine, lake: Lake) -> None:
     engine.run("CREATE VIEW v AS SELECT slide FROM imaging.slides")
     lake.assets["imaging.slides"].masks["slide"] = ("pseudonym", "md5(slide::VARCHAR)")
-    lake.epoch += 1
+    lake.epoch_now += 1
     found = engine.run("SELECT typeof(slide) AS t FROM imaging.slides LIMIT 1")
     assert found.table["t"].to_pylist() == ["VARCHAR"]
     assert one(engine, "SELECT typeof(slide) FROM v LIMIT 1") == "VARCHAR"
@@ -386,6 +386,22 @@ def test_run_asset_that_came_later_is_found(engine: QueryEngine, lake: Lake) -> 
     lake.assets["brand_new.space"] = Governed([version])
     assert one(engine, "SELECT count(*) FROM imaging.fresh") == 1
     assert one(engine, "SELECT count(*) FROM brand_new.space") == 1
+
+
+def test_run_column_that_came_later_is_found(engine: QueryEngine, lake: Lake) -> None:
+    engine.run("FROM imaging.slides")
+    wider = pa.table({"slide": [1], "stain": ["H&E"], "scanner": ["S1"]})
+    lake.assets["imaging.slides"].versions.append(Version(wider, T0 + dt.timedelta(days=1)))
+    assert one(engine, "SELECT scanner FROM imaging.slides") == "S1"
+
+
+def test_run_cards_are_fetched_once_an_epoch(engine: QueryEngine, lake: Lake) -> None:
+    for _ in range(3):
+        engine.run("FROM imaging.slides")
+    assert lake.views == 1
+    lake.epoch_now += 1
+    engine.run("FROM imaging.slides")
+    assert lake.views == 2
 
 
 def test_run_dropped_view_of_an_asset_comes_back(engine: QueryEngine) -> None:
