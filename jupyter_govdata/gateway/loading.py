@@ -134,7 +134,9 @@ class Loading:
 
     def _put_card(self, principal: str, name: str, request: LoadRequest) -> None:
         with self._lock:
-            card = self._ledger.state().cards.get(name)
+            state = self._ledger.state()
+            declared = read_governance(state.files).cards.get(name)
+            card = state.cards.get(name) or declared
             fresh = card or Asset(
                 name=name,
                 owner=principal,
@@ -142,7 +144,11 @@ class Loading:
                 tags=dict(request.tags or {}),
                 description=request.description,
             )
-            bound = self._catalog.bind(fresh)
+            # SECURITY: a column that a later load adds takes its tags, and so its mask, from the
+            # governance files that named it before it came.
+            known = {column.name for column in fresh.columns}
+            announced = [c for c in (declared.columns if declared else ()) if c.name not in known]
+            bound = self._catalog.bind(replace(fresh, columns=(*fresh.columns, *announced)))
             if bound != card:
                 self._ledger.put_card(bound, principal)
 

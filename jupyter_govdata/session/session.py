@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +16,26 @@ from jupyter_govdata.client.connection import Connection
 from jupyter_govdata.client.endpoint import (
     EmbeddedGateway,
     TeamGateway,
-    default_lake,
     find_endpoint,
     make_lake,
 )
 from jupyter_govdata.client.scan import FlightScan
 from jupyter_govdata.config import read_client_settings
-from jupyter_govdata.errors import ConfigError, GovDataError, LoadError, PolicyFileError, from_wire
+from jupyter_govdata.errors import ConfigError, LoadError
 from jupyter_govdata.formats import Source, open_source
 from jupyter_govdata.model.asset import Snapshot, asset_name
-from jupyter_govdata.model.predicate import OPS, Compare, In, IsNull, Predicate, Value, all_of
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
-from jupyter_govdata.model.view import AssetSummary, AssetView
+from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.model.wire import (
     at_to_wire,
     snapshot_from_wire,
-    summary_from_wire,
     view_from_wire,
 )
 from jupyter_govdata.query.engine import QueryEngine
 from jupyter_govdata.query.result import QueryResult
-
-Where = Predicate | Mapping[str, Value | None] | Sequence[tuple[str, str, Any]]
-"""A condition: a predicate, ``{"sex": "F"}``, or ``[("age", ">=", 60), ("site", "in", [...])]``."""
+from jupyter_govdata.session.catalog import SessionCatalog
+from jupyter_govdata.session.conditions import Where, condition, version
+from jupyter_govdata.session.sources import counts, governance_files, problems_found, provenance
 
 OnProgress = Callable[[int, int | None, int | None], None]
 
@@ -106,7 +103,7 @@ class Session:
         self._connection = Connection(endpoint)
         self._me: dict[str, Any] = self._connection.act("whoami")
         self._purpose = purpose
-        self.catalog = SessionCatalog(self)
+        self.catalog = SessionCatalog(self._act, self.view)
         self._engine = QueryEngine(self)
 
     def __repr__(self) -> str:
@@ -117,6 +114,9 @@ class Session:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _act(self, action: str, data: dict[str, Any]) -> Any:
+        return self._connection.act(action, {"purpose": self._purpose, **data})
 
     # -- who and why -------------------------------------------------------------------------
 
@@ -238,9 +238,9 @@ class Session:
             RefusalError: The gateway's answer.
             ColumnNotFoundError: A column that the asset does not show.
         """
-        fragment: Fragment = Scan(asset_name(asset), _version(at))
+        fragment: Fragment = Scan(asset_name(asset), version(at))
         if where is not None:
-            fragment = Filter(fragment, _condition(where))
+            fragment = Filter(fragment, condition(where))
         if columns is not None:
             fragment = Project(fragment, tuple(columns))
         if limit is not None:
@@ -322,10 +322,10 @@ class Session:
             "description": description,
             "evolve": evolve,
             "purpose": self._purpose,
-            "provenance": _provenance(opened),
+            "provenance": provenance(opened),
         }
         answer = self._connection.put(
-            command, opened.schema, opened.batches(), lambda: _counts(opened)
+            command, opened.schema, opened.batches(), lambda: counts(opened)
         )
         return snapshot_from_wire(answer)
 
@@ -342,9 +342,11 @@ class Session:
         folder = Path(governance)
         if not folder.is_dir():
             raise ConfigError(f"`{folder}` is not a folder")
-        answer = self._connection.act("apply", {"files": _read(folder), "dry_run": dry_run})
+        answer = self._connection.act(
+            "apply", {"files": governance_files(folder), "dry_run": dry_run}
+        )
         if answer["problems"]:
-            raise _problems(answer["problems"], folder)
+            raise problems_found(answer["problems"], folder)
         return {"epoch": answer["epoch"], "changes": answer["changes"]}
 
     def consent(
@@ -378,123 +380,3 @@ class Session:
         self._engine.close()
         self._connection.close()
         self._endpoint.close()
-
-
-class SessionCatalog:
-    """What exists, as this principal may see it."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def _act(self, action: str, data: Mapping[str, Any]) -> Any:
-        session = self._session
-        return session._connection.act(action, {"purpose": session._purpose, **data})
-
-    def ls(self, namespace: str | None = None) -> list[AssetSummary]:
-        """List visible assets, sorted by name."""
-        return [summary_from_wire(s) for s in self._act("ls", {"namespace": namespace})]
-
-    def search(self, text: str) -> list[AssetSummary]:
-        """List visible assets that hold every word in name, description, tags or columns."""
-        return [summary_from_wire(s) for s in self._act("search", {"text": text})]
-
-    def describe(self, asset: str, at: At | int | str | None = None) -> AssetView:
-        """Return the card of an asset, now or at a version.
-
-        Raises:
-            NotVisibleError: Missing or hidden.
-        """
-        return self._session.view(asset, _version(at))
-
-    def versions(self, asset: str) -> list[Snapshot]:
-        """List snapshots, newest first.
-
-        Raises:
-            RefusalError: Not visible, or not readable.
-        """
-        return [snapshot_from_wire(s) for s in self._act("versions", {"asset": asset})]
-
-    def tag(self, asset: str, tag: str, snapshot_id: int) -> None:
-        """Name a snapshot.
-
-        Raises:
-            AccessDeniedError: `manage` is not permitted.
-        """
-        self._act("tag", {"asset": asset, "tag": tag, "snapshot_id": str(snapshot_id)})
-
-    def rename_column(self, asset: str, old: str, new: str) -> None:
-        """Rename a column; old snapshots keep the old name.
-
-        Raises:
-            AccessDeniedError: `manage` is not permitted.
-        """
-        self._act("rename_column", {"asset": asset, "old": old, "new": new})
-
-
-def _version(at: At | int | str | None) -> At | None:
-    if isinstance(at, int):
-        return At(snapshot_id=at)
-    return At(tag=at) if isinstance(at, str) else at
-
-
-def _condition(where: Where) -> Predicate:
-    if isinstance(where, Mapping):
-        return all_of(*(IsNull(c) if v is None else Compare(c, "=", v) for c, v in where.items()))
-    if not isinstance(where, Sequence):
-        return where
-    parts: list[Predicate] = []
-    for column, op, value in where:
-        if op.lower() in ("in", "not in"):
-            parts.append(In(column, tuple(value), negated=op.lower() == "not in"))
-        elif op in OPS:
-            parts.append(Compare(column, op, value))
-        else:
-            raise ConfigError(f"unknown operator `{op}`", hint=f"{', '.join(OPS)}, in, not in")
-    return all_of(*parts)
-
-
-def _read(folder: Path) -> dict[str, str]:
-    found: Iterator[Path] = (
-        p
-        for pattern in ("*.yaml", "assets/*.yaml", "policies/*.cedar")
-        for p in folder.glob(pattern)
-    )
-    files = {p.relative_to(folder).as_posix(): p.read_text(encoding="utf-8") for p in found}
-    if not files:
-        raise ConfigError(
-            f"`{folder}` holds no governance files",
-            hint="it needs `principals.yaml`, `purposes.yaml` and `policies/*.cedar`",
-        )
-    return files
-
-
-def _problems(problems: Sequence[Mapping[str, Any]], folder: Path) -> GovDataError:
-    """Return the first problem as the error; all of them, as lines, in its detail."""
-    found = [from_wire(dict(p)) for p in problems]
-    for problem in found:
-        if "file" in problem.detail:
-            problem.detail["file"] = str(folder / problem.detail["file"])
-    first = found[0]
-    assert isinstance(first, PolicyFileError)
-    first.detail["problems"] = [str(p) for p in found]
-    return first
-
-
-def _provenance(source: Source) -> dict[str, str]:
-    facts = {
-        "source": source.location,
-        "format": source.kind,
-        "sha256": source.sha256 or "",
-        "bytes": "" if source.bytes is None else str(source.bytes),
-    }
-    return {k: v for k, v in facts.items() if v}
-
-
-def _counts(source: Source) -> dict[str, str]:
-    return {
-        "rows_read": str(source.rows_read),
-        "rows_rejected": str(source.reject.count),
-    }
-
-
-__all__ = ["Session", "SessionCatalog", "connect", "default_lake", "init_lake"]

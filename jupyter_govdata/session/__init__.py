@@ -1,0 +1,11 @@
+"""The Python face: `connect()` and the session that every surface uses. Runs in the kernel.
+
+Composes the Flight client, the query engine, the readers of source files and stamps. A session
+holds no permission: it shows what the gateway decides.
+"""
+
+from jupyter_govdata.client.endpoint import default_lake
+from jupyter_govdata.session.catalog import SessionCatalog
+from jupyter_govdata.session.session import Session, connect, init_lake
+
+__all__ = ["Session", "SessionCatalog", "connect", "default_lake", "init_lake"]
