@@ -87,14 +87,11 @@ class DelimitedSource(Source):
 
     def _plan(self, head: bytes) -> None:
         """Find dialect and column names."""
-        text = (
-            b"".join(enc.to_utf8(iter([head[: len(head) & ~3]]), self.encoding))
-            if (len(head) == HEAD and self.encoding.startswith(("utf-16", "utf-32")))
-            else b"".join(enc.to_utf8(iter([head]), self.encoding))
-        )
+        # A cut text may end within a character of four bytes.
+        whole = head[: len(head) & ~3] if len(head) == HEAD else head
+        text = b"".join(enc.to_utf8(iter([whole]), self.encoding))
         request = self._request
-        delimiter = request.delimiter
-        self._dialect: Dialect = sniff(text, delimiter, request.comment)
+        self._dialect: Dialect = sniff(text, request.delimiter, request.comment)
         names, notes = column_names(self._dialect.names)
         if error := unknown_columns(request.types, [*names, *request.columns.values()], "types"):
             raise error
@@ -159,6 +156,7 @@ class DelimitedSource(Source):
         )
 
     def _settle(self) -> None:
+        marked: list[str] = []
         for column in self._columns:
             guess = column.guess
             if guess is None:
@@ -166,12 +164,17 @@ class DelimitedSource(Source):
             column.kind = guess.settle()
             if guess.blank and guess.marked:
                 column.null_values = MARKERS
+            elif guess.marked:
+                marked.append(f"`{column.name}`")
             if guess.misfits:
                 self.notes.append(
                     f"`{column.name}`: {guess.misfits} of {guess.seen} values are no"
                     f" {guess.kind}, their rows are set aside; types={{{column.name!r}:"
                     " 'string'} keeps them"
                 )
+        if marked and self._request.null_values is None:
+            shown = ", ".join(marked[:5]) + (" ..." if len(marked) > 5 else "")
+            self.notes.append(f"texts such as `NA` are read as missing in {shown}")
         while len(self._columns) > 1 and self._columns[-1].is_void:
             column = self._columns.pop()
             self.notes.append(f"`{column.name}` has neither name nor value and is left out")

@@ -18,7 +18,10 @@ _DELIMITERS = (",", "\t", ";", "|", " ")
 _ROWS = 200
 _CELLS = 20_000
 _LOOK = 64 << 10
+_POOR = 0.0
 _WELL_QUOTED = re.compile(rb'"(?:[^"]|"")*+"')
+_SEPARATOR_LINE = re.compile(rb'"?sep=([^"\r\n])"?(?:\r\n|\n|\r)', re.IGNORECASE)
+_ONE_COLUMN = "\x1f"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -54,10 +57,15 @@ def sniff(head: bytes, delimiter: str | None, comment: str | None) -> Dialect:
     Raises:
         LoadError: Nothing in it, or a delimiter that the header does not have.
     """
-    if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii()):
-        raise LoadError("a `delimiter` is one ASCII character", hint="e.g. ',' or ';' or '\\t'")
+    delimiter = _one_character(delimiter)
     notes: list[str] = []
+    skipped = _SEPARATOR_LINE.match(head)
+    if skipped:  # a spreadsheet's own line; said by the user counts more
+        delimiter = delimiter or skipped[1].decode()
+        head = head[skipped.end() :]
     comments, start, line = _comments(head, "#" if comment is None else comment)
+    if skipped:
+        line += 1
     body = head[start:]
     if not body.strip():
         if comments and comment is None:
@@ -83,8 +91,22 @@ def sniff(head: bytes, delimiter: str | None, comment: str | None) -> Dialect:
     if names and all(_NUMBER.fullmatch(n.strip()) for n in names):
         notes.append("the first line is taken for the column names, though it looks like data")
     return Dialect(
-        grammar, names, _labels(comments, grammar, len(names)), start + data_at, line + lines, notes
+        grammar,
+        names,
+        _labels(comments, grammar, len(names)),
+        start + data_at + (skipped.end() if skipped else 0),
+        line + lines,
+        notes,
     )
+
+
+def _one_character(delimiter: str | None) -> str | None:
+    delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter or "", delimiter)
+    if delimiter is not None and (
+        len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n'
+    ):
+        raise LoadError("a `delimiter` is one ASCII character", hint="e.g. ',' or ';' or '\\t'")
+    return delimiter
 
 
 def header_text(body: bytes) -> str:
@@ -133,6 +155,8 @@ def _grammar(body: bytes, delimiter: str | None, comment: str) -> Grammar:
         if best is None or score > best[0]:
             best = (score, chosen[0])
     assert best is not None
+    if delimiter is None and best[0] <= _POOR:
+        return Grammar(_ONE_COLUMN, True, comment, 2)
     return best[1]
 
 
@@ -163,9 +187,10 @@ def _closed(body: bytes, grammar: Grammar) -> bool:
 def _score(rows: list[list[bytes]]) -> float:
     widths = Counter(len(row) for row in rows)
     width, votes = max(widths.items(), key=lambda item: (item[1], item[0]))
-    if width == 1:
-        return 0.0
-    beside = 0.0 if len(rows[0]) in (width, width - 1) else 0.5
+    header = len(rows[0])
+    if width == 1 or (header == 1 and votes < len(rows) - 1):
+        return 0.0  # blanks and commas of a single column of text
+    beside = 0.0 if header in (width, width - 1) else 0.5
     return 1.0 + votes / len(rows) - beside + min(width, 50) / 1000
 
 

@@ -64,6 +64,28 @@ def array_rows(
             yield value
 
 
+def is_array(path: Path, encoding: str) -> bool:
+    """Return True if the file is one array that begins with an object, or an empty one."""
+    text = _Text(path, encoding, None)
+    if text.peek() != "[":
+        return False
+    text.take("[")
+    return text.peek() in ("{", "]")
+
+
+def array_elements(
+    path: Path, encoding: str, meter: Meter | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Yield line and text of each element of a file that is one array.
+
+    Raises:
+        LoadError: The JSON is broken.
+    """
+    text = _Text(path, encoding, meter)
+    for row in text.elements():
+        yield row.line, row.raw.encode("utf-8", "surrogateescape")
+
+
 class _Text:
     """A text read on demand, with the current place in it."""
 
@@ -134,6 +156,16 @@ class _Text:
             self.at = end
             return value, line, raw
 
+    def elements(self) -> Iterator[Row]:
+        """Yield the elements of the array that comes next."""
+        self.take("[")
+        while self.peek() != "]":
+            value, line, raw = self.value()
+            yield Row(line, value, raw)
+            if self.take(",]") == "]":
+                return
+        self.take("]")
+
     def broken(self) -> LoadError:
         line = self.line + self.text.count("\n", 0, self.at)
         return LoadError(
@@ -151,14 +183,8 @@ def _members(text: _Text) -> Iterator[tuple[str, Any]]:
         key, _, _ = text.value()
         text.take(":")
         if key == "rows" and text.peek() == "[":
-            text.take("[")
-            while text.peek() != "]":
-                value, line, raw = text.value()
-                yield "rows", Row(line, value, raw)
-                if text.peek() == "]":
-                    break
-                text.take(",")
-            text.take("]")
+            for row in text.elements():
+                yield "rows", row
         else:
             value, _, _ = text.value()
             yield str(key), value

@@ -1,4 +1,6 @@
-"""NDJSON: one JSON object a line. Runs in the client process; the file is not trusted.
+"""NDJSON, one JSON object a line, or a JSON array of such objects.
+
+Runs in the client process; the file is not trusted.
 
 Types are unified over the whole file: whole numbers and decimals meet in double, texts that are
 all ISO dates or timestamps become such, anything else that differs meets in text. Nested values
@@ -10,12 +12,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from jupyter_govdata.errors import LoadError
 from jupyter_govdata.formats.infer import DATES, NUMBERS, Guess
+from jupyter_govdata.formats.json_rows import array_elements, is_array
 from jupyter_govdata.formats.lines import encoding_of, numbered_lines
 from jupyter_govdata.formats.opening import Meter
 from jupyter_govdata.formats.rejects import Reject
@@ -23,7 +27,7 @@ from jupyter_govdata.formats.shaped import ShapedSource
 from jupyter_govdata.formats.source import BATCH_ROWS, Request
 from jupyter_govdata.formats.values import texts
 
-_MISSING = object()
+_PORTION = 16_384
 
 
 @dataclass(slots=True)
@@ -66,13 +70,23 @@ class NdjsonSource(ShapedSource):
         super().__init__(request, str(request.path))
         self._path = self._one_file(request)
         self._encoding = encoding_of(self._path, request.encoding)
+        self._is_array = is_array(self._path, self._encoding)
         self._survey(request)
+
+    def _portions(self, meter: Meter) -> Iterator[list[tuple[int, bytes]]]:
+        """Yield the objects' lines and texts in portions."""
+        if not self._is_array:
+            yield from numbered_lines(self._path, self._encoding, meter)
+            return
+        elements = array_elements(self._path, self._encoding, meter)
+        while portion := list(islice(elements, _PORTION)):
+            yield portion
 
     def _survey(self, request: Request) -> None:
         seen: dict[str, _Seen] = {}
         broken = 0
         meter = Meter()
-        for portion in numbered_lines(self._path, self._encoding, meter):
+        for portion in self._portions(meter):
             rows = [row for _, line in portion if (row := _object(line)) is not None]
             broken += len(portion) - len(rows)
             for key in dict.fromkeys(k for row in rows for k in row):
@@ -93,7 +107,7 @@ class NdjsonSource(ShapedSource):
 
     def _read(self) -> Iterator[pa.RecordBatch]:
         meter = Meter()
-        for portion in numbered_lines(self._path, self._encoding, meter):
+        for portion in self._portions(meter):
             self._bytes_done = meter.done
             for start in range(0, len(portion), BATCH_ROWS):
                 yield self._portion(portion[start : start + BATCH_ROWS])

@@ -22,6 +22,7 @@ from jupyter_govdata.formats.source import Progress, Request, Source
 
 GROUP = "jupyter_govdata.formats"
 _HEAD = 8192
+_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def _is_dataset_json(head: bytes) -> bool:
 
 
 def _is_json(head: bytes) -> bool:
-    return head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{")
+    return bool(re.match(rb"(?:\xef\xbb\xbf)?\s*(?:\{|\[\s*[{\]])", head))
 
 
 # The order is the order of asking `looks`.
@@ -200,6 +201,10 @@ def _format_of(source: str, name: str | None) -> Format:
         suffixes.pop()
     suffix = suffixes[-1] if suffixes else ""
     by_suffix = [form for form in known.values() if suffix in form.suffixes]
+    if suffix in _WORKBOOKS:
+        raise LoadError(
+            f"`{path.name}` is a workbook", hint="save the sheet as CSV, or read it with pandas"
+        )
     if path.is_dir() or not path.exists():
         if by_suffix or path.is_dir() or any(c in source for c in "*?["):
             return by_suffix[0] if by_suffix else known["parquet"]

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jupyter_govdata.errors import LoadError, MissingExtraError
+from jupyter_govdata.formats.encoding import known
 from jupyter_govdata.formats.iceberg_types import described
 from jupyter_govdata.formats.opening import compression
 from jupyter_govdata.formats.shaped import ShapedSource
@@ -50,7 +51,7 @@ class SasSource(ShapedSource):
             transport = file.read(23) == b"HEADER RECORD*******LIB"
         sas7bdat = self._path.suffix.lower() == ".sas7bdat" or request.format == "sas7bdat"
         self.kind = "xpt" if transport or not sas7bdat else "sas7bdat"
-        self._encoding = request.encoding
+        self._encoding = _iconv(request.encoding)
         self._reader = self._library()
         if compression(self._path) is not None:
             raise LoadError(f"`{self._path.name}` is compressed", hint="unpack it first")
@@ -139,6 +140,14 @@ class SasSource(ShapedSource):
             if pa.types.is_time(kind):
                 return _times(column)
         return super()._cast(index, column)
+
+
+def _iconv(encoding: str | None) -> str | None:
+    """Return the name under which readstat knows an encoding."""
+    if encoding is None:
+        return None
+    name = known(encoding)
+    return {"mac-roman": "MACINTOSH"}.get(name, name.upper())
 
 
 def _kind_of(kind: str, fmt: str) -> pa.DataType:

@@ -37,6 +37,31 @@ def test_csv_of_one_column_keeps_empty_lines_as_missing(tmp_path):
     assert columns(table) == {"w": [1, None, 3]}
 
 
+@pytest.mark.parametrize("text", ["note\nhello, world\nfoo\n a; b\n", "word\nx\ny\nz\n"])
+def test_single_column_of_text_is_not_split(tmp_path, text):
+    source, table = read(write(tmp_path, text))
+    assert columns(table) == {text.split()[0]: text.splitlines()[1:]}
+    assert not source.reject
+
+
+def test_separator_line_of_a_spreadsheet_is_no_header(tmp_path):
+    source, table = read(write(tmp_path, "sep=;\r\na;b\r\n1;2\r\nx;3\r\n"), types={"a": "int"})
+    assert columns(table) == {"a": [1], "b": [2]}
+    assert source.reject.reasons[0].line == 4
+
+
+@pytest.mark.parametrize("delimiter", ["\\t", "tab", "\t"])
+def test_tab_may_be_written_in_words(tmp_path, delimiter):
+    _, table = read(write(tmp_path, "a\tb\n1\t2\n"), delimiter=delimiter)
+    assert columns(table) == {"a": [1], "b": [2]}
+
+
+@pytest.mark.parametrize("delimiter", ["", ",,", "é", '"', "\n"])
+def test_delimiter_that_is_none_is_refused(tmp_path, delimiter):
+    with pytest.raises(LoadError, match="one ASCII character"):
+        open_source(write(tmp_path, "a,b\n1,2\n"), delimiter=delimiter)
+
+
 def test_csv_blank_lines_between_rows_are_no_rows(tmp_path):
     source, table = read(write(tmp_path, "a,b\n1,2\n\n3,4\n\n\n"))
     assert columns(table) == {"a": [1, 3], "b": [2, 4]}
@@ -363,11 +388,12 @@ def test_types_are_found(tmp_path):
 
 def test_infinities_and_missing_marks_in_numbers(tmp_path):
     text = "p,days\na,-Inf\nb,12\nc,NA\nd,Inf\ne,NaN\nf,\ng,.\n"
-    _, table = read(write(tmp_path, text))
+    source, table = read(write(tmp_path, text))
     days = table["days"].to_pylist()
     assert days[:4] == [-math.inf, 12.0, None, math.inf]
     assert math.isnan(days[4])
     assert days[5:] == [None, None]
+    assert source.notes == ["texts such as `NA` are read as missing in `days`"]
 
 
 def test_na_in_a_text_column_stays_unless_null_values_says_so(tmp_path):

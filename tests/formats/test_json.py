@@ -202,3 +202,18 @@ def test_dataset_json_without_columns_is_refused(tmp_path):
     path = write(tmp_path, _lines(TOP, ["x"]), "ae.ndjson")
     with pytest.raises(LoadError, match="does not list its columns"):
         open_source(path)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_array_of_objects_is_read_with_its_lines(tmp_path, indent):
+    rows = [{"a": 1, "b": "x"}, {"a": 2}, {"a": "y"}]
+    path = write(tmp_path, json.dumps(rows, indent=indent), "x.json")
+    source, table = read(path, types={"a": "long"})
+    assert columns(table) == {"a": [1, 2], "b": ["x", None]}
+    assert [r.line for r in source.reject.reasons] == [1 if indent is None else 9]
+
+
+def test_truncated_json_array_is_refused(tmp_path):
+    path = write(tmp_path, '[{"a": 1}, {"a": 2', "x.json")
+    with pytest.raises(LoadError, match="broken JSON at line 1"):
+        open_source(path)

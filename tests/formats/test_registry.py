@@ -95,3 +95,8 @@ def test_folder_is_no_text_table(tmp_path):
     (tmp_path / "x.csv").mkdir()
     with pytest.raises(LoadError, match="is a folder"):
         open_source(tmp_path / "x.csv")
+
+
+def test_workbook_is_refused_with_a_way_out(tmp_path):
+    with pytest.raises(LoadError, match="is a workbook"):
+        open_source(write(tmp_path, b"PK\x03\x04", "x.xlsx"))

@@ -83,6 +83,16 @@ def test_format_names_tell_dates_from_numbers(name, family):
     assert sas._family(name) == family
 
 
+def test_xpt_text_of_another_encoding_is_read_when_it_is_said(tmp_path):
+    data = _xpt(tmp_path, frame=pd.DataFrame({"S": ["Müller", "x"]})).read_bytes()
+    path = write(tmp_path, data.replace("Müller".encode(), "Müller ".encode("latin-1")), "l.xpt")
+    with pytest.raises(LoadError, match="does not fit its encoding"):
+        list(open_source(path).batches())
+    assert columns(read(path, encoding="latin-1")[1]) == {"S": ["Müller", "x"]}
+    with pytest.raises(LoadError, match="not an encoding"):
+        open_source(path, encoding="klingon")
+
+
 @pytest.mark.parametrize("cut", [1, 80, 160, 240])
 def test_truncated_xpt_is_refused(tmp_path, cut):
     frame = pd.DataFrame({"S": ["x" * 133 + str(i) for i in range(60)], "N": [0.5] * 60})
