@@ -42,7 +42,8 @@ def arithmetic(name: str, terms: tuple[Term, ...]) -> Term | None:
     column = next((term.column for term in terms if isinstance(term, Col)), None)
     if column is not None:
         unsupported(
-            f"arithmetic on column `{column}`", "move it to the other side, e.g. `resource.age < 17 + 1`"
+            f"arithmetic on column `{column}`",
+            "move it to the other side, e.g. `resource.age < 17 + 1`",
         )
     values = [term.value for term in terms if isinstance(term, Const)]
     match name, values:

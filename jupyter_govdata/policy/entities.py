@@ -57,16 +57,15 @@ def asset_entity(asset: Asset, groups: Collection[str]) -> Entity:
         asset: Its card.
         groups: All groups, to tell whether the steward is one.
     """
+    steward = "Group" if asset.steward in groups else "User"
     attrs: Entity = {
         "asset": asset_ref(asset.name).to_json(),
         "name": asset.name,
         "kind": asset.kind,
+        # Nobody has an empty id: an asset without an owner still answers who its steward is.
+        "owner": EntityRef("User", asset.owner).to_json(),
+        "steward": EntityRef(steward, asset.steward).to_json(),
     }
-    if asset.owner:
-        attrs["owner"] = EntityRef("User", asset.owner).to_json()
-    if asset.steward:
-        kind = "Group" if asset.steward in groups else "User"
-        attrs["steward"] = EntityRef(kind, asset.steward).to_json()
     return _entity(target_of("Asset", asset.name), attrs, dict(asset.tags))
 
 

@@ -242,10 +242,13 @@ def _determining(
     closing = frozenset(name for name, rest in passed.items() if rest == FALSE)
     if closing:
         return closing
+    granted = {name: rows for name, rows in granted.items() if rows != FALSE}
+    if not granted:
+        return frozenset()
     if any(rows == TRUE for rows in granted.values()):
         granted = {name: rows for name, rows in granted.items() if rows == TRUE}
     narrowing = (name for name, rest in passed.items() if rest != TRUE)
-    return frozenset((*narrowing, *(name for name, rows in granted.items() if rows != FALSE)))
+    return frozenset((*narrowing, *granted))
 
 
 def request_of(ask: Question, action: str, resource: EntityRef) -> Request:

@@ -67,8 +67,10 @@ def test_governance_survives_the_store_without_parsing_again() -> None:
                 "principals.yaml",
                 2,
                 29,
-                "attribute `level` must be a text, a whole number, true, false or a list of"
-                " texts, not a decimal number",
+                (
+                    "attribute `level` must be a text, a whole number, true, false or a list of"
+                    " texts, not a decimal number"
+                ),
             ),
         ),
         (

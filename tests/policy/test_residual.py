@@ -30,7 +30,10 @@ UTC = dt.UTC
 
 
 def row_filter(condition: str, effect: str = "permit", who: str = "ana") -> Predicate:
-    text = f'@id("c") {effect} (principal, action == Action::"select", resource) when {{ {condition} }};'
+    text = (
+        f'@id("c") {effect} (principal, action == Action::"select", resource) when '
+        f"{{ {condition} }};"
+    )
     if effect == "forbid":
         text += '@id("all") permit (principal, action == Action::"select", resource);'
     return engine(OPEN + text).decide(who, "research", "trials.outcomes", NOW).row_filter
