@@ -12,20 +12,20 @@ ALL = os.environ.get("GOVDATA_TEST_ALL") == "1"
 
 # No deadline: a shared machine may stall any single example.
 settings.register_profile("quick", deadline=None, max_examples=60)
-settings.register_profile("all", deadline=None, max_examples=1000)
+settings.register_profile("all", deadline=None, max_examples=400)
 settings.load_profile("all" if ALL else "quick")
 
 SKIPPED = {
     "slow": (ALL, "takes long: run `make test-all`"),
     "services": (
         "GOVDATA_TEST_POSTGRES" in os.environ,
-        "needs PostgreSQL: run `make test-all`, or "
-        "`tests/services/postgres.sh run .venv/bin/python -m pytest -m services`",
+        "needs PostgreSQL: run `make test-all`",
     ),
 }
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what was not asked for, and say how to ask."""
     for item in items:
         for name, (wanted, reason) in SKIPPED.items():
             if not wanted and item.get_closest_marker(name):
