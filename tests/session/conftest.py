@@ -23,9 +23,14 @@ def build(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shared_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake that the tests of one module only read."""
-    return build(tmp_path_factory.mktemp("shared"))
+def shared_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A lake that the tests of one module share, with its gateway kept running.
+
+    They leave ``trials.patients`` as it is and give assets of their own names of their own.
+    """
+    lake = build(tmp_path_factory.mktemp("shared"))
+    with connect(lake, user="dina"):
+        yield lake
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def ana(shared_lake: Path) -> Iterator[Session]:
 
 
 @pytest.fixture
-def dina(lake: Path) -> Iterator[Session]:
-    """A session of the steward on a lake of one's own."""
-    with connect(lake, user="dina") as session:
+def dina(shared_lake: Path) -> Iterator[Session]:
+    """A session of the steward."""
+    with connect(shared_lake, user="dina") as session:
         yield session

@@ -123,7 +123,7 @@ def test_expired_token_is_renewed_for_an_embedded_session(shared_lake):
         endpoint = session._endpoint
         assert isinstance(endpoint, EmbeddedGateway)
         claims = jwt.decode(endpoint.token(renew=True), options={"verify_signature": False})
-        key = (shared_lake / "keys" / "embedded.key").read_bytes()
+        key = bytes.fromhex((shared_lake / "keys" / "embedded.key").read_text().strip())
         old = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
         claims |= {"exp": int(old.timestamp()), "iat": int(old.timestamp()) - 60}
         endpoint._token = jwt.encode(claims, key, "HS256")
@@ -135,16 +135,16 @@ def test_expired_token_of_a_team_session_says_how_to_renew(shared_lake):
         endpoint = session._endpoint
         token = endpoint.token(renew=True)
         claims = jwt.decode(token, options={"verify_signature": False})
-        key = (shared_lake / "keys" / "embedded.key").read_bytes()
-        expired = jwt.encode({**claims, "exp": 1, "iat": 0}, key, "HS256")
+        key = bytes.fromhex((shared_lake / "keys" / "embedded.key").read_text().strip())
+        expired = jwt.encode({**claims, "exp": 100, "iat": 50}, key, "HS256")
         with pytest.raises(AuthenticationError, match="expired") as caught:
             connect(endpoint.location(), token=expired)
         assert caught.value.hint
         assert expired not in str(caught.value)
 
 
-def test_unknown_and_expired_snapshots_point_to_the_versions(lake):
-    with connect(lake, user="dina") as session:
+def test_unknown_and_expired_snapshots_point_to_the_versions(shared_lake):
+    with connect(shared_lake, user="dina") as session:
         with pytest.raises(SnapshotNotFoundError) as caught:
             session.sql("SELECT * FROM trials.patients AT (VERSION => 12345)")
         assert "versions trials.patients" in (caught.value.hint or "")
@@ -162,7 +162,8 @@ def test_corrupt_data_file_names_the_asset_and_not_the_file(lake):
         assert ".parquet" not in str(caught.value)
 
 
-def test_second_gateway_on_one_lake_is_refused_and_says_who_serves(lake):
+def test_second_gateway_on_one_lake_is_refused_and_says_who_serves(shared_lake):
+    lake = shared_lake
     with connect(lake, user="dina") as session:
         done = subprocess.run(
             [sys.executable, "-m", "jupyter_govdata.gateway", "serve", "--lake", str(lake)],
@@ -177,8 +178,8 @@ def test_second_gateway_on_one_lake_is_refused_and_says_who_serves(lake):
         assert len(session.sql("FROM trials.patients")) == 40
 
 
-def test_second_session_joins_the_running_gateway(lake):
-    with connect(lake, user="dina") as one, connect(lake, user="ana") as two:
+def test_second_session_joins_the_running_gateway(shared_lake):
+    with connect(shared_lake, user="dina") as one, connect(shared_lake, user="ana") as two:
         assert len(one.sql("FROM trials.patients")) == 40
         assert usable(two)
 
@@ -197,9 +198,9 @@ def test_folder_that_is_no_lake_says_how_to_make_one(tmp_path):
     assert f"jupyter govdata init {tmp_path}" in (caught.value.hint or "")
 
 
-def test_lake_cannot_be_made_twice(lake):
+def test_lake_cannot_be_made_twice(shared_lake):
     with pytest.raises(ConfigError, match="a lake already"):
-        init_lake(lake)
+        init_lake(shared_lake)
 
 
 # -- loading -----------------------------------------------------------------------------------
@@ -259,12 +260,11 @@ def test_load_by_somebody_who_may_not_publish_is_refused(shared_lake):
             session.load(pa.table({"x": [1]}), "trials.patients", mode="append")
 
 
-def test_new_asset_is_closed_to_everybody_but_its_owner_and_stewards(lake):
-    with connect(lake, user="dina") as dina, connect(lake, user="ana") as ana:
-        dina.load(pa.table({"x": [1]}), "lab.closed")
-        assert len(dina.sql("FROM lab.closed")) == 1
-        with pytest.raises(NotVisibleError):
-            ana.sql("FROM lab.closed")
+def test_new_asset_is_closed_to_everybody_but_its_owner_and_stewards(dina, ana):
+    dina.load(pa.table({"x": [1]}), "lab.closed")
+    assert len(dina.sql("FROM lab.closed")) == 1
+    with pytest.raises(NotVisibleError):
+        ana.sql("FROM lab.closed")
 
 
 @pytest.mark.parametrize("name", ["patients", "Trials.X", "trials.x y", "a.b.c", "trials.*", "1.x"])
