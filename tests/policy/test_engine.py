@@ -341,13 +341,10 @@ def test_purpose_that_nobody_declared_is_refused_even_to_discover() -> None:
 
 def test_discover_needs_no_purpose() -> None:
     judge = engine(
-        (
-            '@id("a") permit (principal, action == Action::"discover", resource in '
-            'Namespace::"trials");'
-        )(
-            '@id("b") permit (principal, action == Action::"discover", resource) '
-            'when { context.purpose == "research" };'
-        )
+        '@id("a") permit (principal, action == Action::"discover", resource in '
+        'Namespace::"trials");'
+        '@id("b") permit (principal, action == Action::"discover", resource) '
+        'when { context.purpose == "research" };'
     )
     assert judge.discoverable("ana", None, NOW) == ("trials.outcomes", "trials.visits")
     assert judge.discoverable("ana", "research", NOW)[0] == "imaging.slides"
