@@ -23,6 +23,7 @@ from jupyter_govdata.formats.source import Request
 from jupyter_govdata.formats.values import as_text
 
 _ROWS = 10_000
+_UNBOUND = pa.decimal128(38, 10)  # for a numeric column that says nothing
 _EXTRAS = {"postgresql": "postgres"}
 _SECRET = ("pass", "pwd", "token", "secret", "key", "credential", "odbc_connect")
 
@@ -36,6 +37,7 @@ class SqlSource(ShapedSource):
         self._url = _url(str(request.source))
         super().__init__(request, redacted(self._url))
         self._file = _sqlite_file(self._url)
+        self._is_postgres = self._url.get_backend_name() == "postgresql"
         if self._file is not None:
             existing(self._file)
             self._stored = self._file
@@ -52,6 +54,11 @@ class SqlSource(ShapedSource):
         finally:
             engine.dispose()
         self.location = f"{self.location} table {self._table.fullname}"
+        self.notes += [
+            f"`{column.name}` has no precision and is kept as decimal(38,10)"
+            for column in self._table.columns
+            if _kind(column.type) == _UNBOUND
+        ]
         self._shape(request, native)
 
     def _engine(self) -> sa.Engine:
@@ -77,22 +84,38 @@ class SqlSource(ShapedSource):
 
     def _read(self) -> Iterator[pa.RecordBatch]:
         engine = self._engine()
-        # SQLAlchemy's own conversions fail the whole query at the first value that does not fit
-        # (SQLite keeps any text in any column); here such a value refuses its row only.
-        raw = sqltypes.NullType()
-        columns = [sa.type_coerce(c, raw).label(c.name) for c in self._table.columns]
+        columns = [self._raw(column) for column in self._table.columns]
         try:
-            options: dict[str, Any] = {"stream_results": True, "yield_per": _ROWS}
-            if self._url.get_backend_name() == "postgresql":
-                options["postgresql_readonly"] = True
+            options = {"postgresql_readonly": True} if self._is_postgres else {}
             with engine.connect().execution_options(**options) as connection:
-                result = connection.execute(sa.select(*columns))
+                for setting in self._settings():
+                    connection.execute(sa.text(setting))
+                result = connection.execute(
+                    sa.select(*columns),
+                    execution_options={"stream_results": True, "yield_per": _ROWS},
+                )
                 for rows in result.partitions(_ROWS):
                     yield self._partition(rows)
         except sa.exc.SQLAlchemyError as exc:
             raise self._failed(exc) from None
         finally:
             engine.dispose()
+
+    def _raw(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+        """Return what is selected for a column, converted by nobody but this reader.
+
+        SQLAlchemy's own conversions, and psycopg's of dates like `infinity`, fail the whole query
+        at the first value that does not fit; here such a value refuses its row only.
+        """
+        if self._is_postgres and isinstance(column.type, sqltypes.Date | sqltypes.DateTime):
+            return sa.cast(column, sa.Text).label(column.name)
+        return sa.type_coerce(column, sqltypes.NullType()).label(column.name)
+
+    def _settings(self) -> tuple[str, ...]:
+        """Return what makes dates as text the same everywhere."""
+        if not self._is_postgres:
+            return ()
+        return "set local time zone 'UTC'", "set local datestyle to 'ISO, YMD'"
 
     def _partition(self, rows: Sequence[Any]) -> pa.RecordBatch:
         first = self.rows_read + 1
@@ -177,7 +200,7 @@ def _kind(kind: sqltypes.TypeEngine[Any]) -> pa.DataType:
     if isinstance(kind, sqltypes.Numeric):
         precision = kind.precision
         if precision is None or not 1 <= precision <= 38:
-            return pa.string() if precision else pa.decimal128(38, 10)
+            return pa.string() if precision else _UNBOUND
         return pa.decimal128(precision, max(0, min(kind.scale or 0, precision)))
     if isinstance(kind, sqltypes.DateTime):
         return pa.timestamp("us", tz="UTC" if kind.timezone else None)
