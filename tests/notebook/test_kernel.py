@@ -1,0 +1,70 @@
+"""A notebook that nbclient runs in a real kernel over a real gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from jupyter_govdata.client.token import mint_embedded
+from jupyter_govdata.model.stamp import STAMP_MIME
+from jupyter_govdata.stamps.stamp import read_stamps
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def notebook_of(*cells: str) -> nbformat.NotebookNode:
+    nb = nbformat.v4.new_notebook()
+    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nb.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return nb
+
+
+def run(nb: nbformat.NotebookNode, *, allow_errors: bool = False) -> nbformat.NotebookNode:
+    resources = {"metadata": {"path": str(ROOT)}}
+    client = NotebookClient(nb, timeout=120, allow_errors=allow_errors, resources=resources)
+    return client.execute()
+
+
+def test_notebook_run_in_a_kernel_keeps_stamps_results_and_no_secret(shared_lake: Path) -> None:
+    nb = run(
+        notebook_of(
+            "%load_ext jupyter_govdata",
+            f"%govdata connect {shared_lake} --as ana",
+            "limit = 70",
+            "%%govsql\nSELECT patient, age FROM trials.patients WHERE age < {{ limit }} ORDER BY age;",
+            "%%govsql counts <<\nSELECT count(*) AS n FROM trials.patients",
+            "counts.df()",
+            "%%govsql\nFROM trials.nope",
+        ),
+        allow_errors=True,
+    )
+    stamps = read_stamps(nb)
+    assert [s.cell_id for s in stamps] == [nb.cells[3]["id"], nb.cells[4]["id"]]
+    assert all(s.stamp.receipts[0].asset == "trials.patients" for s in stamps)
+    stamp, result = nb.cells[3].outputs
+    assert (stamp.output_type, result.output_type) == ("display_data", "execute_result")
+    assert set(stamp.data) == {STAMP_MIME, "text/plain"}
+    assert {"text/html", "text/plain"} <= set(result.data)
+    assert ">pseudonym</span>" in result.data["text/html"]
+    (error,) = nb.cells[6].outputs
+    assert error.output_type == "error"
+    assert error.ename == "NotVisibleError"
+    assert len(error.traceback) <= 5
+    text = nbformat.writes(nb)
+    nbformat.validate(nb)
+    assert "Bearer" not in text
+    assert mint_embedded.__name__ not in text
+    key = (shared_lake / "keys" / "embedded.key").read_bytes()
+    assert key.hex() not in text
+    assert "eyJ" not in text  # the head of every JWT
+
+
+def test_notebook_with_a_refused_query_fails_for_nbclient() -> None:
+    nb = notebook_of("%load_ext jupyter_govdata", "%govdata nope")
+    with pytest.raises(CellExecutionError, match="ConfigError"):
+        run(nb)
