@@ -14,6 +14,9 @@ import pytest
 
 from jupyter_govdata import config
 from jupyter_govdata.cli import parser
+from jupyter_govdata.formats.opening import SUFFIXES
+from jupyter_govdata.formats.registry import BUILT_IN
+from jupyter_govdata.formats.text import MARKERS
 from jupyter_govdata.model.decision import ACTIONS as POLICY_ACTIONS
 from jupyter_govdata.model.decision import MASK_KINDS
 from jupyter_govdata.notebook.arguments import SqlArguments, govdata_parser, parse_sql_line
@@ -124,6 +127,15 @@ def test_protocol_actions_are_documented() -> None:
     text = section("wire.md", "Actions")
     named = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     assert named == set(ACTIONS)
+
+
+def test_formats_are_documented_with_their_suffixes() -> None:
+    text = (REFERENCE / "formats.md").read_text("utf-8")
+    shown = dict(re.findall(r"^\| `([\w-]+)` \| ([^|]*) \|", text, re.MULTILINE))
+    assert {name: set(re.findall(r"`([^`]+)`", found)) for name, found in shown.items()} == {
+        form.name: set(form.suffixes) for form in BUILT_IN
+    }
+    assert all(f"`{text_}`" in " ".join(text.split()) for text_ in (*MARKERS, *SUFFIXES))
 
 
 def test_policy_words_are_documented() -> None:
