@@ -25,6 +25,11 @@ from jupyter_govdata.query.positions import place
 from jupyter_govdata.query.reads import Reads
 from jupyter_govdata.query.source import AssetSource
 
+_DUCKDBS_OWN = frozenset({"information_schema", "pg_catalog"})
+"""Namespaces that DuckDB keeps for itself; assets there can be scanned, not named in SQL."""
+_DATABASES = frozenset({"memory", "temp", "system"})
+"""Namespaces that are names of databases, too: DuckDB wants to hear which of the two is meant."""
+
 
 class AssetTables:
     """The assets that a connection knows.
@@ -79,12 +84,11 @@ class AssetTables:
             except NotVisibleError as error:
                 raise self.not_visible(error, reference, analysis.text) from None
             done[reference.name, at] = view
-            if at is None:
-                views[reference.name] = view
-            else:
-                views.setdefault(reference.name, view)
-                namespace, name = reference.name.split(".")
-                replaced[reference] = f'{self._catalogs[at]}."{namespace}"."{name}"'
+            views.setdefault(reference.name, view)
+            namespace, name = reference.name.split(".")
+            if at is not None or (namespace in _DATABASES and not reference.deeper):
+                catalog = self._catalogs[at] if at is not None else "memory"
+                replaced[reference] = f'{catalog}."{namespace}"."{name}"'
         return replaced, views
 
     def register(self, asset: str, at: At | None, purpose: str | None) -> AssetView:
@@ -150,7 +154,8 @@ class AssetTables:
     def names(self) -> frozenset[str]:
         """Return the names of the visible assets, listed once."""
         if self._names is None:
-            self._names = frozenset(self._source.names())
+            listed = self._source.names()
+            self._names = frozenset(n for n in listed if namespace_of(n) not in _DUCKDBS_OWN)
             for namespace in {namespace_of(name) for name in self._names}:
                 self._cursor.execute(f'CREATE SCHEMA IF NOT EXISTS memory."{namespace}"')
         return self._names

@@ -151,6 +151,8 @@ def _message(fault: Fault, sql: str) -> tuple[str, str | None]:
             "`AT (...)` names a version of a governed asset only",
             "list what you may see with `%govdata ls`",
         )
+    if any(mark in text for mark in ("Python exception", "\nAt:", "arrow_scan")):
+        return "DuckDB could not read the data", "run the query again"
     first, *rest = _LINES.split(text.strip())
     hint = None
     candidate = next((line for line in rest if line.startswith(("Did you mean", "Either"))), None)

@@ -20,6 +20,7 @@ from jupyter_govdata.query.text_table import (
     is_number,
     more_remark,
     value_text,
+    values_of,
     visible,
 )
 
@@ -72,7 +73,7 @@ def _result_table(result: QueryResult, rows: int) -> str:
         _header(name, badges.get(name), r)
         for name, r in zip(shown.column_names, right, strict=True)
     )
-    columns = [column.to_pylist() for column in shown.columns]
+    columns = [values_of(column) for column in shown.columns]
     body = "".join(
         f"<tr>{''.join(map(_cell, row, right))}</tr>" for row in zip(*columns, strict=True)
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from jupyter_govdata.errors import GovDataError
+from jupyter_govdata.errors import GatewayError, GovDataError
 from jupyter_govdata.model.scan import At, FlatScan, ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.query.conditions import Condition
@@ -78,6 +78,12 @@ class Reads:
                         yield _shaped(kept, schema)
         except GovDataError as error:
             self.fail(error)
+            raise
+        except Exception as exc:
+            # DuckDB would show it as text, with a Python traceback inside.
+            failure = GatewayError("reading a scan failed", hint="run the query again")
+            failure.__cause__ = exc
+            self.fail(failure)
             raise
         finally:
             stream.cancel()

@@ -146,7 +146,7 @@ class Run:
         failure = error if isinstance(error, GovDataError) else reads.failure
         if failure is not None:
             if not isinstance(failure, StaleDecisionError) or not self._first("stale"):
-                raise failure from None
+                raise failure from failure.__cause__
             self._refresh()
             return
         cannot_push = reads.unreadable is not None or any(t in str(error) for t in _CANNOT_PUSH)

@@ -35,7 +35,7 @@ def table_text(result: QueryResult, rows: int = DEFAULT_ROWS) -> str:
     badges = column_badges(result)
     shown = table.slice(0, rows).select(list(range(min(table.num_columns, MAX_COLUMNS))))
     header = [f"{n} [{badges[n]}]" if n in badges else n for n in shown.column_names]
-    cells = [[cell_text(value) for value in column.to_pylist()] for column in shown.columns]
+    cells = [[cell_text(value) for value in values_of(column)] for column in shown.columns]
     right = [is_number(f.type) for f in shown.schema]
     lines = grid([visible(h) for h in header], cells, right)
     rest = more_remark(table.num_rows, rows, table.num_columns, shown.num_columns)
@@ -113,6 +113,21 @@ def is_number(kind: pa.DataType) -> bool:
     )
 
 
+def values_of(column: pa.ChunkedArray) -> list[Any]:
+    """Return the values for display; one that Python cannot hold (an infinite date) as text."""
+    return [_python_value(scalar) for scalar in column]
+
+
+def _python_value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        try:
+            return scalar.cast(pa.string()).as_py()
+        except pa.ArrowException:
+            return f"<{scalar.type}>"
+
+
 def cell_text(value: Any, limit: int | None = MAX_CELL) -> str:
     """Return a value on one line, folded to `limit` characters."""
     text = visible(value_text(value))
@@ -134,6 +149,9 @@ def value_text(value: Any) -> str:
             return f"\\x{value[:32].hex()}" + ("…" if len(value) > 32 else "")
         case dt.datetime():
             return value.isoformat(" ")
+        case pa.MonthDayNano():
+            rest = dt.timedelta(days=value.days, microseconds=value.nanoseconds // 1000)
+            return f"{value.months} months {rest}" if value.months else str(rest)
         case list():
             return f"[{', '.join(value_text(v) for v in value[:100])}]"
         case dict():

@@ -17,6 +17,7 @@ import pytest
 
 from jupyter_govdata.errors import (
     AccessDeniedError,
+    GatewayError,
     NotVisibleError,
     PurposeError,
     QueryError,
@@ -338,6 +339,31 @@ def test_run_error_inside_a_reader_arrives_as_it_was_raised(
     assert one(engine, "SELECT count(*) FROM imaging.slides") == 3
 
 
+def test_run_foreign_exception_inside_a_reader_shows_no_internals(
+    engine: QueryEngine, lake: Lake
+) -> None:
+    def fail(stream: Any, batch: int) -> None:
+        raise KeyError("a private detail")
+
+    lake.on_batch = fail
+    with pytest.raises(GatewayError) as caught:
+        engine.run("FROM imaging.slides")
+    assert "private" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("namespace", ["memory", "temp", "system", "main", "select", "order"])
+def test_run_namespaces_that_duckdb_uses_itself(
+    engine: QueryEngine, lake: Lake, namespace: str
+) -> None:
+    lake.assets[f"{namespace}.x"] = lake.assets["imaging.slides"]
+    lake.assets["information_schema.x"] = lake.assets["imaging.slides"]
+    lake.epoch_now += 1
+    assert one(engine, f'SELECT max(x.slide) FROM "{namespace}".x') == 3
+    assert one(engine, f'SELECT max(x.slide) FROM "{namespace}".x AT (VERSION => 1)') == 3
+    assert one(engine, "SELECT count(*) > 5 FROM information_schema.tables") is not None
+
+
 def test_run_stale_decision_is_retried_once(engine: QueryEngine, lake: Lake) -> None:
     failures = [StaleDecisionError("the policy changed")]
 
@@ -500,6 +526,20 @@ def test_result_text_names_assets_masks_purpose_and_wall(engine: QueryEngine) ->
         " · purpose research · advisory"
     )
     assert "(first 20 of 24 rows)" in text
+
+
+def test_result_text_shows_values_that_python_cannot_hold(engine: QueryEngine) -> None:
+    found = engine.run(
+        r"""SELECT 'infinity'::DATE AS a, '-infinity'::TIMESTAMP AS b,
+        INTERVAL '1 month 2 days' AS c,
+        '2026-01-01 00:00:00.123456789'::TIMESTAMP_NS AS d, MAP {'k': 1} AS e, true AS f,
+        1e300 AS g, 0.1::DOUBLE + 0.2 AS h, '\xff'::BLOB AS i, 5::HUGEINT AS j,
+        7.0::DOUBLE AS k"""
+    )
+    shown = str(found)
+    for part in ("out of range", "1 months 2 days", "true", "1e+300", "0.3 ", r"\xff", "7.0"):
+        assert part in shown
+    assert "<table" in found._repr_html_()
 
 
 def test_result_text_keeps_control_characters_visible(engine: QueryEngine) -> None:
