@@ -164,7 +164,7 @@ class DelimitedSource(Source):
             column.kind = guess.settle()
             if guess.blank and guess.marked:
                 column.null_values = MARKERS
-            elif guess.marked:
+            if guess.marked:
                 marked.append(f"`{column.name}`")
             if guess.misfits:
                 self.notes.append(
