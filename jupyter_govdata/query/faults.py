@@ -28,6 +28,8 @@ _DATA_KINDS = ("Conversion", "Out of Range", "Invalid Input", "Constraint", "Inv
 _NOT_IN_TABLE = re.compile(r'^[\w ]+ "(?P<table>.+?)" does not have a column named "(?P<name>.+?)"')
 _NO_SCHEMA = re.compile(r'Table with name "?(?P<name>[^"]+?)"? does not exist because schema')
 _NO_CATALOG = re.compile(r'Catalog "(?P<name>[^"]+)" does not exist')
+_NUMBER = re.compile(r"(?<![\w.])-?\d[\d.]*(?!\w)")
+_RAISED = re.compile(r"\berror\s*\(", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d]\w*")
 _LINES = re.compile(r"\s*\n+\s*")
 
@@ -153,7 +155,7 @@ def _message(fault: Fault, sql: str) -> tuple[str, str | None]:
         )
     if any(mark in text for mark in ("Python exception", "\nAt:", "arrow_scan")):
         return "DuckDB could not read the data", "run the query again"
-    first, *rest = _LINES.split(text.strip())
+    first, *rest = _LINES.split(text.removeprefix("SET schema: ").strip())
     hint = None
     candidate = next((line for line in rest if line.startswith(("Did you mean", "Either"))), None)
     if candidate is not None:
@@ -169,20 +171,29 @@ def _message(fault: Fault, sql: str) -> tuple[str, str | None]:
 
 
 def _without_values(text: str, sql: str) -> str:
-    """Replace what may be a cell value: quoted text that the user did not write."""
+    """Leave out what may be a cell value: whatever the user did not write."""
     if text.startswith("Malformed JSON"):
         return text.partition("  Input:")[0]
+    if _RAISED.search(sql) and f"'{text}'" not in sql:
+        return "the query called `error()`"
 
-    def shown(match: re.Match[str]) -> str:
-        quoted, inner = match.group(), match.group()[1:-1]
+    def quoted(match: re.Match[str]) -> str:
+        inner = match.group()[1:-1]
         is_written = f"'{inner}'" in sql or bool(
             _WORD.fullmatch(inner) and re.search(rf"\b{re.escape(inner)}\b", sql)
         )
-        return quoted if inner and is_written else f"{quoted[0]}…{quoted[0]}"
+        return match.group() if inner and is_written else f"{match.group()[0]}…{match.group()[0]}"
 
-    text = _QUOTED.sub(shown, text)
+    def number(match: re.Match[str]) -> str:
+        is_written = re.search(rf"(?<![\w.]){re.escape(match.group())}(?![\w.])", sql)
+        return match.group() if is_written else "…"
+
+    if not _QUOTED.search(text):
+        text = text.partition(": ")[0]  # RE2 shows the piece of the pattern that it did not like
+    text = _QUOTED.sub(quoted, text)
     # Overflow in addition of INT64 (9223372036854775807 + 1)
-    return re.sub(r" \([^()]*\d[^()]*\)$", "", text.rstrip(" .!"))
+    text = re.sub(r" \([^()]*\d[^()]*\)$", "", text.rstrip(" .!"))
+    return _NUMBER.sub(number, text)
 
 
 def _first_lower(text: str) -> str:
