@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -102,15 +103,21 @@ def make_stamp(
     if wall not in ("enforced", "advisory"):
         raise StampError("a wall is `enforced` or `advisory`")
     named = {name: _parameter(name, value) for name, value in parameters.items()}
-    versions = {name: version(name) for name in _STAMPED_PACKAGES}
     return Stamp(
         query_digest=hashlib.sha256(query.encode()).hexdigest(),
         parameters_digest=hashlib.sha256(canonical_json(named)).hexdigest(),
         receipts=tuple(sorted(set(receipts), key=_place)),
         result_digest=result_digest(table, ordered=ordered),
         wall=wall,
-        versions={**versions, "python": platform.python_version()},
+        versions=dict(_versions()),
     )
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    """Return what computed the result; looked up once, it cannot change in a running process."""
+    found = {name: version(name) for name in _STAMPED_PACKAGES}
+    return {**found, "python": platform.python_version()}
 
 
 def _place(receipt: Receipt) -> tuple[Any, ...]:
