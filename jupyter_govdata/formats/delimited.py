@@ -162,7 +162,7 @@ class DelimitedSource(Source):
             if guess is None:
                 continue
             column.kind = guess.settle()
-            if guess.blank and guess.marked:
+            if guess.blank and guess.marked and column.null_values is None:
                 column.null_values = MARKERS
             if guess.marked:
                 marked.append(f"`{column.name}`")

@@ -406,6 +406,8 @@ def test_na_in_a_text_column_stays_unless_null_values_says_so(tmp_path):
 def test_column_of_missing_marks_alone_is_empty_text(tmp_path):
     _, table = read(write(tmp_path, "a,b\nNA,1\nNA,2\n"))
     assert columns(table) == {"a": [None, None], "b": [1, 2]}
+    _, table = read(write(tmp_path, "a,b\n-9,1\n-9,2\n"), null_values=["-9"])
+    assert columns(table) == {"a": [None, None], "b": [1, 2]}
     assert kinds(table)["a"] == "string"
 
 
