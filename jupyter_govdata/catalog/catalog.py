@@ -59,21 +59,28 @@ class Catalog:
         self._root = local_path(warehouse).rstrip("/")
 
     @classmethod
-    def open(cls, properties: Mapping[str, str], *, name: str = "govdata") -> Catalog:
+    def open(
+        cls,
+        properties: Mapping[str, str],
+        *,
+        name: str = "govdata",
+        limits: Limits | None = None,
+    ) -> Catalog:
         """Open any catalog that pyiceberg knows.
 
         Args:
             properties: pyiceberg's catalog properties (``type``, ``uri``, ``warehouse`` ...).
             name: Catalog name; part of the key in SQL catalogs.
+            limits: How data files are cut.
 
         Raises:
             CatalogError: It does not open.
         """
         with catalog_errors("the catalog"):
-            return cls(load_catalog(name, **{"py-io-impl": _IO, **properties}))
+            return cls(load_catalog(name, **{"py-io-impl": _IO, **properties}), limits)
 
     @classmethod
-    def local(cls, lake_dir: Path) -> Catalog:
+    def local(cls, lake_dir: Path, limits: Limits | None = None) -> Catalog:
         """Open, or create, the SQLite catalog of a lake in a local folder.
 
         Raises:
@@ -88,7 +95,8 @@ class Catalog:
                 "type": "sql",
                 "uri": f"sqlite:///{folder / 'catalog.db'}",
                 "warehouse": f"file://{folder / 'warehouse'}",
-            }
+            },
+            limits=limits,
         )
 
     # -- what there is -----------------------------------------------------------------------

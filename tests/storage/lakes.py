@@ -71,6 +71,7 @@ EDGES: dict[str, list[Any]] = {
         "x\0y",
         "\0",
         "z\n",
+        "2020-02-29",
         None,
     ],
     "s2": ["a", "A", "ä", "x\0y", "it's", None],
