@@ -36,7 +36,10 @@ def test_notebook_run_in_a_kernel_keeps_stamps_results_and_no_secret(shared_lake
             "%load_ext jupyter_govdata",
             f"%govdata connect {shared_lake} --as ana",
             "limit = 70",
-            "%%govsql\nSELECT patient, age FROM trials.patients WHERE age < {{ limit }} ORDER BY age;",
+            (
+                "%%govsql\nSELECT patient, age FROM trials.patients "
+                "WHERE age < {{ limit }} ORDER BY age;"
+            ),
             "%%govsql counts <<\nSELECT count(*) AS n FROM trials.patients",
             "counts.df()",
             "%%govsql\nFROM trials.nope",
