@@ -66,7 +66,7 @@ def fits(mask: Mask, column: Column) -> bool:
     if mask.kind == "pseudonym":
         return bool(column.domain)
     if mask.kind == "last":
-        return column.type == "string"
+        return column.type in ("string", "int", "long", "uuid")
     if mask.kind == "year":
         return column.type in _DATES
     if mask.kind == "round":

@@ -152,7 +152,7 @@ def texts(draw: Any, depth: int) -> str:
 
 @st.composite
 def comparison(draw: Any, depth: int) -> str:
-    kind = draw(st.integers(0, 14))
+    kind = draw(st.integers(0, 16))
     order = draw(st.sampled_from(["<", "<=", ">", ">="]))
     same = draw(st.sampled_from(["==", "!="]))
     if kind <= 1:
@@ -188,7 +188,31 @@ def comparison(draw: Any, depth: int) -> str:
     if kind == 13:
         numbers = ", ".join(draw(st.lists(long(0), max_size=3)))
         return f"[{numbers}].contains({draw(long(depth))})"
-    return f"{draw(texts(depth))} == {draw(texts(depth))}"
+    if kind == 14:
+        return f"{draw(texts(depth))} == {draw(texts(depth))}"
+    return draw(mixed(depth))
+
+
+FORMS = (
+    "{} == {}",
+    "{} != {}",
+    "{} < {}",
+    "({}).contains({})",
+    "[{}].contains({})",
+    "({}).containsAny({})",
+    "({}).lessThan({})",
+    "({}) && ({})",
+)
+
+
+@st.composite
+def mixed(draw: Any, depth: int) -> str:
+    """Two operands of types that may not go together."""
+    left, right = (
+        draw(draw(st.sampled_from([string, long, decimal, fixed, texts, boolean]))(depth - 1))
+        for _ in range(2)
+    )
+    return str(draw(st.sampled_from(FORMS))).format(left, right)
 
 
 ODD = (
