@@ -39,8 +39,10 @@ def _serve(config: GatewayConfig, *, child: bool) -> None:
             signal.signal(number, lambda *_: stop.set())
         if child:
             threading.Thread(target=_child_ends, args=(stop,), daemon=True).start()
-        _say({"address": server.address, "pid": os.getpid()})
-        threading.Thread(target=server.serve, daemon=True).start()
+        health = gateway.health.address if gateway.health else None
+        _say({"address": server.address, "health": health, "pid": os.getpid()})
+        # UPSTREAM: a Flight server serves from its construction on; `serve()` would only wait,
+        # and take over the signals.
         stop.wait()
         server.shutdown()
     finally:

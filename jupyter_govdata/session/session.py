@@ -307,6 +307,7 @@ class Session:
         """
         if mode not in ("create", "append", "overwrite"):
             raise LoadError(f"unknown mode `{mode}`", hint="create, append or overwrite")
+        asset_name(into)
         if isinstance(source, str | Path) and "://" not in str(source):
             # Rows that do not fit are kept where the user works, also when nobody asked for it.
             options.setdefault("reject_file", Path.cwd() / f"{Path(source).name}.rejects.csv")
@@ -315,7 +316,7 @@ class Session:
             on_schema(opened)
         command = {
             "v": 1,
-            "asset": asset_name(into),
+            "asset": into,
             "mode": mode,
             "partition_by": list(partition_by),
             "tags": dict(tags or {}),

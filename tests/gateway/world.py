@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -217,7 +216,6 @@ def make_world(folder: Path, limits: Limits | None = None) -> World:
     gateway = Gateway(GatewayConfig(lake=lake, limits=limits or Limits()))
     server = Server(gateway)
     write_run_file(lake, server.address)
-    threading.Thread(target=server.serve, daemon=True).start()
     world = World(gateway, server, lake)
     world.load("trials.patients", PATIENTS)
     world.load("trials.hidden", pa.table({"x": [1, 2, 3]}))
