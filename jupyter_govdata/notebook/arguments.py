@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import NoReturn
 
 from jupyter_govdata.errors import ConfigError
@@ -57,17 +59,27 @@ def parse_sql_line(line: str) -> SqlArguments:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        usage = " ".join(self.format_usage().split()).removeprefix("usage: ")
-        raise ConfigError(message, hint=usage)
+        raise ConfigError(message, hint=self.usage_line)
+
+    @property
+    def usage_line(self) -> str:
+        """How to call it, on one line."""
+        return " ".join(self.format_usage().split()).removeprefix("usage: ")
 
 
-def govdata_parser() -> argparse.ArgumentParser:
-    """Return the parser of ``%govdata``."""
+def govdata_commands() -> list[tuple[str, str]]:
+    """Return every command of ``%govdata`` as usage and what it does."""
+    (commands,) = (a for a in _govdata_parser()._actions if a.choices)
+    parsers: Iterable[_Parser] = dict(commands.choices or {}).values()
+    return [(parser.usage_line, parser.description or "") for parser in parsers]
+
+
+def _govdata_parser() -> _Parser:
     parser = _Parser(prog="%govdata", add_help=False)
     commands = parser.add_subparsers(dest="command", parser_class=_Parser, metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, add_help=False)
+        return commands.add_parser(name, description=text, add_help=False)
 
     connect = command("connect", "open a session: a lake folder, an address, or the default")
     connect.add_argument("target", nargs="?")
@@ -100,4 +112,13 @@ def parse_govdata(line: str) -> argparse.Namespace:
         words = shlex.split(line)
     except ValueError as exc:
         raise ConfigError("a quotation mark is not closed") from exc
-    return govdata_parser().parse_args(words or ["help"])
+    if words and words[0] not in _COMMANDS:
+        close = get_close_matches(words[0], _COMMANDS, n=1)
+        raise ConfigError(
+            f"unknown command `{words[0]}`",
+            hint=f"did you mean `%govdata {close[0]}`?" if close else "`%govdata help`",
+        )
+    return _govdata_parser().parse_args(words or ["help"])
+
+
+_COMMANDS = tuple(usage.split()[1] for usage, _ in govdata_commands())

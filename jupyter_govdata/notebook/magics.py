@@ -23,7 +23,7 @@ from IPython.core.magic import (
 
 from jupyter_govdata.errors import GovDataError, QueryError, StampError
 from jupyter_govdata.notebook import lazy, listing
-from jupyter_govdata.notebook.arguments import govdata_parser, parse_govdata, parse_sql_line
+from jupyter_govdata.notebook.arguments import govdata_commands, parse_govdata, parse_sql_line
 from jupyter_govdata.notebook.failures import short_errors
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class GovDataMagics(Magics):
     def _close(self, _arguments: Namespace) -> None:
         self.close()
 
-    def _help(self, _arguments: Namespace) -> None:
-        print(govdata_parser().format_help())  # noqa: T201  # asked for
+    def _help(self, _arguments: Namespace) -> listing.Listing:
+        return listing.Listing(("command", ""), tuple(govdata_commands()))
 
     # -- %govsql -----------------------------------------------------------------------------
 

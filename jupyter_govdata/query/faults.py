@@ -137,7 +137,9 @@ def limit_error(fault: Fault) -> LimitError | None:
 def suggestion(name: str, *candidates: Sequence[str]) -> str | None:
     """Return "did you mean" with the closest names, or None."""
     known = {c.lower(): c for group in candidates for c in group}
-    close = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+    # A namespace that is right should not make a name look alike.
+    cutoff = 0.75 if "." in name else 0.6
+    close = get_close_matches(name.lower(), known, n=3, cutoff=cutoff)
     if not close:
         return None
     return f"did you mean {' or '.join(f'`{known[c]}`' for c in close)}?"

@@ -67,15 +67,25 @@ class Reads:
     def batches(
         self, stream: ScanStream, schema: pa.Schema, conditions: Sequence[Condition]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the batches of a stream that meet `conditions`, with the columns of `schema`."""
+        """Yield the batches of a stream that meet `conditions`, with the columns of `schema`.
+
+        One batch is read ahead: the receipt comes last, and DuckDB stops a scan of one batch
+        (LIMIT) before it has asked for the end.
+        """
+        waiting: pa.RecordBatch | None = None
         try:
             with stream.reader() as reader:
                 for batch in reader:
                     self.rows += batch.num_rows
                     self.bytes += batch.nbytes
                     kept = keep(batch, conditions)
-                    if kept.num_rows:
-                        yield _shaped(kept, schema)
+                    if not kept.num_rows:
+                        continue
+                    if waiting is not None:
+                        yield waiting
+                    waiting = _shaped(kept, schema)
+                if waiting is not None and not self._stopped:
+                    yield waiting
         except GovDataError as error:
             self.fail(error)
             raise

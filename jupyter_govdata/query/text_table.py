@@ -64,11 +64,13 @@ def facts(result: QueryResult) -> list[str]:
     else:
         parts = [count(len(result), "row")]
     filtered = {r.asset for r in result.receipts if r.filtered}
+    filtered |= {name for name, view in result.views.items() if view.row_filter}
     for asset in result.assets:
         facts_of_asset = [asset]
         if asset in filtered:
             facts_of_asset.append("rows filtered")
         masks = {name for r in result.receipts if r.asset == asset for name in r.masked}
+        masks |= set(result.masked.get(asset, {}))
         if masks:
             facts_of_asset.append(f"{count(len(masks), 'column')} masked")
         parts.append(

@@ -55,7 +55,7 @@ def test_govdata_without_arguments_lists_the_commands(bare: Notebook) -> None:
     ran = bare.run("%govdata")
     assert ran.success
     for command in ("connect", "whoami", "purpose", "ls", "search", "describe", "explain"):
-        assert command in ran.text
+        assert f"%govdata {command}" in ran.text
 
 
 def test_govdata_connect_says_who_and_how_strong_the_wall_is(

@@ -118,7 +118,8 @@ class Stream:
 
     def cancel(self) -> None:
         self.cancelled.set()
-        self.receipts = [self._receipt]
+        if self._lake.receipts_when_cancelled:
+            self.receipts = [self._receipt]
 
 
 class Lake:
@@ -129,6 +130,7 @@ class Lake:
         self.wall = wall
         self.epoch_now = 1
         self.chunk = 1000
+        self.receipts_when_cancelled = True
         self.purposes = ("research", "model_training")
         self.requests: list[FlatScan] = []
         self.streams: list[Stream] = []
