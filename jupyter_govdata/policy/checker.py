@@ -243,6 +243,8 @@ class Checker(Samples):
             carrier = next(iter(kinds), "")
         key = body["right"].get("Value")
         if not isinstance(key, str):
+            if any(self.columns(term) for _, term in self.value(body["right"])):
+                unsupported("a column as the name of a tag")
             return None, None, carrier
         definition = self.world.tags.get(key)
         scope = "column" if carrier == "Column" else "asset"

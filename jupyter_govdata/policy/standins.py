@@ -111,7 +111,8 @@ class Samples(Translator):
 
     def equal(self, left: Term, right: Term) -> Truth:
         """Return when ``left == right``; the size of a stand-in set is open."""
-        if left.type == right.type == "set" and (_stands(left) or _stands(right)):
+        sets = isinstance(left, SetOf) and isinstance(right, SetOf)
+        if sets and (_stands(left) or _stands(right)):
             return OPEN
         return super().equal(left, right)
 

@@ -32,7 +32,7 @@ from tests.policy import generators as gen
 
 ROWS = 12
 POLICIES = 8
-CASES = int(os.environ.get("GOVDATA_DIFFERENTIAL_CASES", "24000"))
+CASES = int(os.environ.get("GOVDATA_DIFFERENTIAL_CASES", "48000"))
 EXAMPLES = max(1, CASES // (ROWS * POLICIES))
 PRINCIPAL = Principal(
     "ana", groups=("g",), attributes={"site": "BOS", "level": 3, "sites": ("BOS", "a", "日本")}
