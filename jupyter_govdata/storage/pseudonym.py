@@ -7,15 +7,28 @@ purposes cannot be put together; and without the key nobody can try out identifi
 
 from __future__ import annotations
 
-import base64
 import hmac
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _LABEL = b"govdata pseudonym 1"
 _LETTERS = 20
+_LENGTH = len("p_") + _LETTERS
+_ALPHABET = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype=np.uint8)
+_WEIGHTS = np.array([16, 8, 4, 2, 1], dtype=np.uint8)
 _REMEMBERED = 500_000
+
+
+@dataclass(slots=True)
+class _Known:
+    """Identifiers of one domain that were met in this scan, and their pseudonyms."""
+
+    values: pa.Array
+    names: pa.Array
 
 
 class Pseudonyms:
@@ -33,46 +46,85 @@ class Pseudonyms:
         if len(key) < 16:
             raise ValueError("a pseudonym key has at least 16 bytes")
         self._key, self._purpose = key, purpose
-        self._subkeys: dict[str, bytes] = {}
-        self._known: dict[tuple[str, str], str] = {}
+        self._known: dict[str, _Known] = {}
+        self._remembered = 0
 
     def of(self, domain: str, value: str) -> str:
-        """Return the pseudonym of an identifier, e.g. ``p_k3v...`` (22 characters)."""
-        pair = domain, value
-        found = self._known.get(pair)
-        if found is None:
-            digest = hmac.digest(
-                self._subkey(domain), value.encode("utf-8", "surrogatepass"), "sha256"
-            )
-            found = f"p_{base64.b32encode(digest)[:_LETTERS].decode().lower()}"
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[pair] = found
-        return found
-
-    def _subkey(self, domain: str) -> bytes:
-        found = self._subkeys.get(domain)
-        if found is None:
-            # SECURITY: lengths are part of the message, so no purpose and domain can be shifted
-            # into another pair with the same subkey.
-            parts = (self._purpose.encode(), domain.encode())
-            message = b"".join(len(p).to_bytes(8, "big") + p for p in parts)
-            if len(self._subkeys) >= 10_000:
-                self._subkeys.clear()
-            found = self._subkeys[domain] = hmac.digest(self._key, _LABEL + message, "sha256")
-        return found
+        """Return the pseudonym of one identifier, e.g. ``p_k3v...`` (22 characters)."""
+        name: str = self._made(pa.array([value], pa.string()), domain)[0].as_py()
+        return name
 
     def column(self, values: pa.Array, domain: str) -> pa.Array:
         """Return the pseudonyms of a column of canonical texts; NULL stays NULL."""
         encoded = values.dictionary_encode()
-        shown = pa.array([self.of(domain, v) for v in encoded.dictionary.to_pylist()], pa.string())
-        return shown.take(encoded.indices)
+        distinct = encoded.dictionary
+        known = self._known.get(domain)
+        places = None if known is None else pc.index_in(distinct, value_set=known.values)
+        if places is None or places.null_count:
+            new = distinct if places is None else distinct.filter(places.is_null())
+            known = self._remember(domain, new, distinct)
+            places = pc.index_in(distinct, value_set=known.values)
+        assert known is not None
+        return known.names.take(places).take(encoded.indices)
 
     def rows(self, values: pa.Array, domains: pa.Array) -> pa.Array:
         """Return the pseudonyms for a domain that differs by row; NULL where either is NULL."""
-        pairs: Sequence[tuple[str | None, str | None]] = list(
-            zip(domains.to_pylist(), values.to_pylist(), strict=True)
+        encoded = domains.dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        order = np.argsort(codes, kind="stable")
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-2))
+        pieces: list[pa.Array] = []
+        for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
+            code = int(codes[order[start]])
+            if code < 0:
+                pieces.append(pa.nulls(stop - start, pa.string()))
+                continue
+            group = values.take(pa.array(order[start:stop]))
+            pieces.append(self.column(group, encoded.dictionary[code].as_py()))
+        if not pieces:
+            return pa.array([], pa.string())
+        back = np.empty(len(order), dtype=np.int64)
+        back[order] = np.arange(len(order))
+        return pa.concat_arrays(pieces).take(pa.array(back))
+
+    def _remember(self, domain: str, new: pa.Array, all_now: pa.Array) -> _Known:
+        """Make the pseudonyms of new identifiers and keep them for the scan's next batches."""
+        names = self._made(new, domain)
+        before = self._known.get(domain)
+        if before is not None and self._remembered + len(new) <= _REMEMBERED:
+            merged = _Known(
+                pa.concat_arrays([before.values, new]), pa.concat_arrays([before.names, names])
+            )
+        else:
+            if self._remembered + len(new) > _REMEMBERED:
+                self._known.clear()
+                self._remembered = 0
+                names = self._made(all_now, domain) if len(all_now) != len(new) else names
+                new = all_now
+            merged = _Known(new, names)
+        self._remembered += len(new)
+        self._known[domain] = merged
+        return merged
+
+    def _subkey(self, domain: str) -> bytes:
+        # SECURITY: lengths are part of the message, so no purpose and domain can be shifted
+        # into another pair with the same subkey.
+        parts = (self._purpose.encode(), domain.encode())
+        message = b"".join(len(p).to_bytes(8, "big") + p for p in parts)
+        return hmac.digest(self._key, _LABEL + message, "sha256")
+
+    def _made(self, values: pa.Array, domain: str) -> pa.Array:
+        """Return the pseudonyms of distinct identifiers: `p_` and 100 bits in base 32."""
+        subkey = self._subkey(domain)
+        digests = b"".join(
+            hmac.digest(subkey, value, "sha256") for value in values.cast(pa.binary()).to_pylist()
         )
-        return pa.array(
-            [None if d is None or v is None else self.of(d, v) for d, v in pairs], pa.string()
+        octets = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)[:, :13]
+        bits = np.unpackbits(octets, axis=1)[:, : _LETTERS * 5].reshape(-1, _LETTERS, 5)
+        letters = _ALPHABET[bits @ _WEIGHTS]
+        text: np.ndarray[Any, np.dtype[np.uint8]] = np.empty((len(values), _LENGTH), np.uint8)
+        text[:, 0], text[:, 1], text[:, 2:] = ord("p"), ord("_"), letters
+        offsets = np.arange(0, len(text) * _LENGTH + 1, _LENGTH, dtype=np.int32)
+        return pa.StringArray.from_buffers(
+            len(text), pa.py_buffer(offsets.tobytes()), pa.py_buffer(text.tobytes())
         )

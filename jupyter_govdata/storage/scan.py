@@ -15,6 +15,7 @@ import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
 import pyarrow.fs
 
@@ -103,8 +104,16 @@ class _Stop:
         self._asset = plan.asset
         self._cancelled = self._closed = False
         self._lock = threading.Lock()
-        with storage_errors(plan.asset):
-            self.connection = cursor(plan.root, memory_limit, threads)
+        self._engine = plan.root, memory_limit, threads
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The scan's connection to the engine, opened when it is first needed."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = cursor(*self._engine)
+            return self._connection
 
     def check(self) -> None:
         if self._cancelled:
@@ -113,14 +122,14 @@ class _Stop:
     def cancel(self) -> None:
         self._cancelled = True
         with self._lock:
-            if not self._closed:
-                self.connection.interrupt()
+            if self._connection is not None and not self._closed:
+                self._connection.interrupt()
 
     def close(self) -> None:
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                self.connection.close()
+            if self._connection is not None and not self._closed:
+                self._connection.close()
+            self._closed = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ thousand of them costs milliseconds where a list in the text costs seconds.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -50,6 +51,17 @@ def pair_key(domain: str, subject: str) -> str:
     return f"{len(domain)}:{domain}{subject}"
 
 
+# The gateway hands out the same sets until a consent changes; an equal set is the same answer.
+@functools.lru_cache(maxsize=16)
+def _ids(found: frozenset[str]) -> pa.Array:
+    return pa.array(found, pa.string())
+
+
+@functools.lru_cache(maxsize=4)
+def _keys(pairs: frozenset[tuple[str, str]]) -> pa.Array:
+    return pa.array([pair_key(d, i) for d, i in pairs], pa.string())
+
+
 @dataclass(slots=True)
 class SideTables:
     """The tables of one statement.
@@ -73,15 +85,15 @@ class SideTables:
         """Return the name of the table of consenting ids, or of `pair_key` for a template."""
         key = domain, purpose
         if key not in self._ids:
-            self._ids[key] = self.values(pa.array(self._consenting(domain, purpose), pa.string()))
+            self._ids[key] = self.values(self._consenting(domain, purpose))
         return self._ids[key]
 
-    def _consenting(self, domain: str, purpose: str) -> list[str]:
+    def _consenting(self, domain: str, purpose: str) -> pa.Array:
         if not is_template(domain):
-            return list(self.consents(plain_domain(domain), purpose))
+            return _ids(self.consents(plain_domain(domain), purpose))
         if not isinstance(self.consents, PairConsents):
             raise QueryError(f"consent for the identifier domain `{domain}` cannot be looked up")
-        return [pair_key(d, i) for d, i in self.consents.pairs(purpose)]
+        return _keys(self.consents.pairs(purpose))
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the tables known to a connection."""

@@ -213,6 +213,18 @@ def test_pseudonym_known_answer_stays_the_same_over_versions() -> None:
     assert Pseudonyms(KEY, "research").of("clinic:mrn", "42") == "p_p6cov2bwkhquuxyiuzif"
 
 
+def test_pseudonym_forgetting_and_meeting_again_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches = [pa.array([str((n * 7 + k) % 9) for k in range(n % 6)]) for n in range(12)]
+    batches[3] = pa.array([None, "1", None])
+    fresh = [Pseudonyms(KEY, "research").column(b, "d").to_pylist() for b in batches]
+    monkeypatch.setattr("jupyter_govdata.storage.pseudonym._REMEMBERED", 4)
+    names = Pseudonyms(KEY, "research")
+    assert [names.column(b, "d").to_pylist() for b in batches] == fresh
+    assert [names.column(b, "d").to_pylist() for b in reversed(batches)] == fresh[::-1]
+
+
 def test_pseudonym_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         Pseudonyms(b"short", "research")
