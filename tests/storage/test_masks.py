@@ -216,7 +216,9 @@ def test_pseudonym_known_answer_stays_the_same_over_versions() -> None:
 def test_pseudonym_forgetting_and_meeting_again_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    batches = [pa.array([str((n * 7 + k) % 9) for k in range(n % 6)]) for n in range(12)]
+    batches = [
+        pa.array([str((n * 7 + k) % 9) for k in range(n % 6)], pa.string()) for n in range(12)
+    ]
     batches[3] = pa.array([None, "1", None])
     fresh = [Pseudonyms(KEY, "research").column(b, "d").to_pylist() for b in batches]
     monkeypatch.setattr("jupyter_govdata.storage.pseudonym._REMEMBERED", 4)
