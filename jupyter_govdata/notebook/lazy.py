@@ -1,6 +1,6 @@
 """Modules that are imported when they are first used. Runs in the kernel.
 
-Keeps ``%load_ext`` fast: the session brings Flight, Arrow, DuckDB and sqlglot.
+Keeps ``%load_ext`` fast: the session brings Flight, Arrow and DuckDB.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from jupyter_govdata.query.source import AssetSource
 _FAILURES = (duckdb.Error, RuntimeError, GovDataError, UnreadableFilterError, StoppedError)
 # UPSTREAM: DuckDB 1.5 fails when it hands over IS DISTINCT FROM inside OR, and it needs pytz to
 # hand over a set of timestamps with zones.
-_CANNOT_PUSH = ("Arrow Scan Pushdown Filter", "module 'pytz'")
+_CANNOT_PUSH = ("Arrow Scan Pushdown Filter", "for NaN values", "module 'pytz'")
 _NO_PUSHDOWN = "filter_pushdown,join_filter_pushdown"
 
 

@@ -92,6 +92,7 @@ def test_pushdown_random_conditions_equal_duckdb_on_its_own_table(seed: int) -> 
         "dic IN ('a', 'x')",
         "i IS NULL OR i IN (1, 2)",
         "i IS DISTINCT FROM 1 OR b IS NULL",
+        "(f IS NOT DISTINCT FROM 'nan'::DOUBLE AND t = '') OR f <> -1.5",
         "i + 1 = 2 AND t > ''",
         "l = [1, 2]",
         "false",
