@@ -22,6 +22,11 @@ ResourceUse = Literal["none", "card", "all"]
 kind, tags); or anything else, e.g. its name or a column of the row."""
 
 POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,99}")
+MAX_NESTING = 32
+MAX_OPERATORS = 1_000
+"""Per policy; commas, numbers and texts do not count, so lists of values may be long."""
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
+_FLAT = re.compile(r'[0-9",-]')
 CARD_ATTRIBUTES = frozenset(("owner", "steward", "kind"))
 
 
@@ -132,6 +137,7 @@ def place_error(
 
 
 def _policy(file: str, statement: Statement) -> PolicyText:
+    _small_enough(file, statement)
     try:
         parsed = parse_policy(statement.text)
     except PolicyFileError as exc:
@@ -146,6 +152,29 @@ def _policy(file: str, statement: Statement) -> PolicyText:
             'write `@id("consented-rows")` before it: up to 100 of `A-Z a-z 0-9 . _ : / -`',
         )
     return record(name, file, statement, annotations, parsed)
+
+
+def _small_enough(file: str, statement: Statement) -> None:
+    """Refuse what would exhaust the stack of Cedar's parser.
+
+    SECURITY: the parser recurses in native code, where too deep ends the process.
+    """
+    depth = operators = 0
+    for token in statement.tokens:
+        if token.text in _OPENING:
+            depth += 1
+        elif token.text in _CLOSING:
+            depth -= 1
+        elif not _FLAT.match(token.text):
+            operators += 1
+        if depth > MAX_NESTING or operators > MAX_OPERATORS:
+            too_much = "nested too deep" if depth > MAX_NESTING else "too long"
+            raise place_error(
+                file,
+                token,
+                f"the policy is {too_much}",
+                'write `["a", "b"].contains(resource.column)`, or several policies',
+            )
 
 
 def record(

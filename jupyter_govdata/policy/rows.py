@@ -47,6 +47,8 @@ def _rewrite(expr: Json, attributes: frozenset[str]) -> Json:
     for name, body in expr.items():
         if name == "Value":
             result[name] = body
+        elif name == "Record":  # its keys are the author's words, not operators
+            result[name] = {key: _rewrite(part, attributes) for key, part in body.items()}
         elif name == "has" and body["left"] == _RESOURCE and body["attr"] in attributes:
             result["."] = {"left": _RESOURCE, "attr": HAS + body["attr"]}
         elif name in _PLAIN and isinstance(body, dict):

@@ -28,6 +28,7 @@ _KINDS = {
     "seq": "a list",
 }
 _LONG = 2**63
+MAX_DEPTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +191,34 @@ class Node:
         return value
 
 
+def _plain(file: str, text: str, problems: Problems) -> bool:
+    """Check the stream of events before nodes are built from it.
+
+    SECURITY: nodes are composed by recursion in native code, where too deep ends the process;
+    and an alias can stand for a file that is far larger than it looks.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        mark: Any = event.start_mark
+        place = Place(file, mark.line + 1, mark.column + 1)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            problems.add(place, "aliases (`*name`) are not supported", "write it out")
+            return False
+        if depth > MAX_DEPTH:
+            problems.add(place, "this is nested too deep")
+            return False
+    return True
+
+
 def read_yaml(file: str, text: str, problems: Problems) -> Node | None:
     """Compose the one document of a file; None if it is empty or malformed."""
     try:
+        if not _plain(file, text, problems):
+            return None
         raw = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark

@@ -231,3 +231,39 @@ def test_near_miss_is_suggested() -> None:
     wrong = files(GOOD, x="assets:\n  a.b: {owner: anna}\n")
     with pytest.raises(PolicyFileError, match="did you mean `ana`"):
         read_governance(wrong)
+
+
+DEEP = 100_000
+HEAD = '@id("p") permit (principal, action, resource) when { '
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "(" * DEEP + "true" + ")" * DEEP + " };",
+        HEAD + "[" * DEEP + "]" * DEEP + " == [] };",
+        HEAD + "{a: " * DEEP + "1" + "}" * DEEP + " == 1 };",
+        HEAD + "true && " * DEEP + "true };",
+        HEAD + "if true then true else " * DEEP + "true };",
+        HEAD + "principal" + ".a" * DEEP + " };",
+        HEAD + "principal has a" + ".a" * DEEP + " };",
+        HEAD + "1 == 1" + " + 1" * DEEP + " };",
+        "(" * DEEP,
+    ],
+    ids=range(9),
+)
+def test_cedar_that_would_exhaust_the_stack_is_refused(text: str) -> None:
+    found = errors(files(text))
+    assert found[0][3] in ("the policy is nested too deep", "the policy is too long")
+
+
+def test_cedar_with_a_long_list_of_values_is_read() -> None:
+    values = ", ".join(f'"{i}"' for i in range(5_000))
+    text = HEAD + f"[{values}].contains(context.purpose) }};"
+    assert errors(files(text)) == []
+
+
+@pytest.mark.parametrize("text", ["[" * DEEP, "{a: " * DEEP, "- " * DEEP, "a: &x [1]\ntags: *x\n"])
+def test_yaml_that_would_exhaust_the_stack_is_refused(text: str) -> None:
+    found = [e for e in errors(files(GOOD, tags=text)) if e[0] == "tags.yaml"]
+    assert found[0][3] in ("this is nested too deep", "aliases (`*name`) are not supported")

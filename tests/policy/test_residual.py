@@ -109,6 +109,9 @@ def test_condition_of_a_permit_becomes_a_predicate(condition: str, expected: Pre
         ("resource.ratio > 1", FALSE),
         ("resource.age + 1 > 3", FALSE),
         ("(if true then resource else resource) has embargo", FALSE),
+        ("{Value: resource has embargo}.Value", IsNull("embargo")),
+        ("{'has': resource has embargo, 'left': 1}['has']".replace("'", '"'), IsNull("embargo")),
+        ("{Value: resource}.Value has embargo", FALSE),
     ],
 )
 def test_condition_of_a_forbid_lets_pass_only_where_it_is_false(
