@@ -20,6 +20,7 @@ from jupyter_govdata.catalog import expiring, schemas
 from jupyter_govdata.catalog.committing import commit, commit_lock
 from jupyter_govdata.catalog.deleting import Delete, NothingToDeleteError
 from jupyter_govdata.catalog.errors import catalog_errors
+from jupyter_govdata.catalog.heads import Heads
 from jupyter_govdata.catalog.loading import (
     Load,
     Mode,
@@ -55,6 +56,7 @@ class Catalog:
         self._ice = ice
         self._limits = limits
         self._plans = PlanCache()
+        self._heads = Heads(ice)
         warehouse = ice.properties.get("warehouse", "")
         self._root = local_path(warehouse).rstrip("/")
 
@@ -118,8 +120,9 @@ class Catalog:
             return self._ice.table_exists(asset_name(name))
 
     def _table(self, name: str) -> Table:
+        """Return the table for reading."""
         with catalog_errors(name):
-            return self._ice.load_table(asset_name(name))
+            return self._heads.load(asset_name(name))
 
     def bind(self, card: Asset) -> Asset:
         """Return the card with the columns of the current schema.
@@ -297,12 +300,13 @@ class Catalog:
                 hint="use letters, digits, `.`, `-` and `_`, at most 128",
             )
         with commit_lock(asset_name(name)):
-            table = self._table(name)
-            resolve(table, name, At(snapshot_id=snapshot_id))
-            if snapshot_id == 0 or tag in table.refs():
-                raise CatalogError(f"`{name}` has a tag `{tag}` already, or no data to tag")
-            with catalog_errors(name), table.manage_snapshots() as change:
-                change.create_tag(snapshot_id, tag)
+            resolve(self._table(name), name, At(snapshot_id=snapshot_id))
+            with catalog_errors(name):
+                table = self._ice.load_table(name)
+                if snapshot_id == 0 or tag in table.refs():
+                    raise CatalogError(f"`{name}` has a tag `{tag}` already, or no data to tag")
+                with table.manage_snapshots() as change:
+                    change.create_tag(snapshot_id, tag)
 
     def expire(self, name: str, older_than: dt.datetime) -> int:
         """Forget snapshots committed before a moment, remove files that only they used.
@@ -313,7 +317,7 @@ class Catalog:
             How many snapshots were forgotten.
         """
         with catalog_errors(asset_name(name)), commit_lock(name):
-            return expiring.expire(self._table(name), older_than)
+            return expiring.expire(self._ice.load_table(name), older_than)
 
     def drop(self, name: str) -> None:
         """Remove an asset with all its versions and files."""
@@ -351,9 +355,12 @@ class Catalog:
         found = self._plans.get(key)
         if found is None:
             table = self._table(version.asset)
+            empty = version.snapshot_id == 0
             with catalog_errors(version.asset):
-                empty = version.snapshot_id == 0
                 root = self._root or local_path(table.location())
                 found = list_files(None if empty else table, version, root)
-            self._plans.put(key, found)
+            if not empty:
+                # The state without data has no id of its own: a dropped and made again asset
+                # would find the old columns here.
+                self._plans.put(key, found)
         return found

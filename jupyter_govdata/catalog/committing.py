@@ -23,6 +23,8 @@ TABLE_PROPERTIES = {
     "commit.retry.min-wait-ms": "20",
     "commit.manifest-merge.enabled": "true",
     "write.parquet.compression-codec": "zstd",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "10",
 }
 
 _LOCKS: dict[str, threading.RLock] = {}

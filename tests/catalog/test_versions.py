@@ -377,6 +377,26 @@ def test_drop_removes_the_asset_and_its_files(catalog: Catalog, lake: Path) -> N
     assert read(catalog, NAME) == [{"y": "z"}]
 
 
+def test_asset_made_again_under_its_name_shows_nothing_of_the_old_one(catalog: Catalog) -> None:
+    catalog.create(NAME, pa.schema([("old", pa.int64())]))
+    assert catalog.plan(catalog.resolve(NAME)).columns[0].name == "old"
+    catalog.drop(NAME)
+    catalog.create(NAME, pa.schema([("new", pa.string())]))
+    assert catalog.plan(catalog.resolve(NAME)).columns[0].name == "new"
+    assert catalog.schema(NAME).names == ["new"]
+
+
+def test_resolve_sees_at_once_what_another_process_committed(lake: Path) -> None:
+    first, second = Catalog.local(lake), Catalog.local(lake)
+    first.write(NAME, pa.table({"x": [1]}), mode="create")
+    assert len(second.versions(NAME)) == 1
+    first.write(NAME, pa.table({"x": [2]}))
+    assert len(second.versions(NAME)) == 2
+    first.drop(NAME)
+    with pytest.raises(NotVisibleError):
+        second.resolve(NAME)
+
+
 @pytest.mark.parametrize("name", ["a b", "[x]*", "it's", "ü"])
 def test_local_lake_in_a_folder_with_an_odd_name(tmp_path: Path, name: str) -> None:
     catalog = Catalog.local(tmp_path / name)
