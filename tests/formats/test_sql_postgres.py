@@ -16,7 +16,7 @@ from tests.formats.reading import kinds, read
 URL = os.environ.get("GOVDATA_TEST_POSTGRES", "")
 pytestmark = [
     pytest.mark.services,
-    pytest.mark.skipif(not URL, reason="GOVDATA_TEST_POSTGRES is not set"),
+    pytest.mark.skipif(not URL, reason="needs a PostgreSQL server: run `make test-all`"),
 ]
 
 DEFINITION = """
