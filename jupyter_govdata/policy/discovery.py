@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from jupyter_govdata.policy.cedar import (
+    EntityHandle,
     EntityRef,
     PolicyHandle,
     entity_handle,
@@ -43,7 +44,6 @@ class Discovery:
 
     def names(self, ask: Question) -> tuple[str, ...]:
         """Return the names of the assets that may be discovered, sorted."""
-        evaluator = self._evaluator
         resource = EntityRef("Asset", "*")
         everywhere = entity_handle(principal_entities(ask.principal))
         request = request_of(ask, ACTION, resource)
@@ -60,7 +60,6 @@ class Discovery:
             elif group.general & satisfied:
                 found.extend(group.names)
         found.extend(self._special(ask, open_groups, satisfied))
-        del evaluator
         return tuple(sorted(found))
 
     def _special(self, ask: Question, groups: list[_Group], satisfied: frozenset[str]) -> list[str]:
@@ -89,23 +88,23 @@ class Discovery:
     def _groups(self) -> tuple[_Group, ...]:
         evaluator = self._evaluator
         policies = evaluator.governance.policies
-        alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
+        alike: dict[tuple[tuple[int, ...], object], list[str]] = defaultdict(list)
         for name, card in evaluator.assets.items():
             positions = evaluator.index.for_target(ACTION, target_of("Asset", name))
             uses = {policies[p].resource_use for p in positions}
-            traits: tuple[object, ...] = ()
-            if uses & {"card", "all"}:
+            traits: object = None
+            if "all" in uses:
+                traits = name
+            elif "card" in uses:
                 tags = tuple(sorted(card.tags.items()))
                 traits = (card.owner, card.steward, card.kind, tags)
-            alike[positions, traits, name if "all" in uses else ""].append(name)
-        return tuple(
-            _Group(
-                tuple(names),
-                frozenset(policies[p].id for p in key[0] if policies[p].resource_use == "none"),  # type: ignore[attr-defined]
-                tuple(p for p in key[0] if policies[p].resource_use != "none"),  # type: ignore[attr-defined]
-            )
-            for key, names in alike.items()
-        )
+            alike[positions, traits].append(name)
+        groups = []
+        for (positions, _), names in alike.items():
+            special = tuple(p for p in positions if policies[p].resource_use != "none")
+            general = frozenset(policies[p].id for p in positions if p not in special)
+            groups.append(_Group(tuple(names), general, special))
+        return tuple(groups)
 
     @cached_property
     def _general(self) -> tuple[PolicyHandle, PolicyHandle]:
@@ -120,7 +119,8 @@ class Discovery:
         return policy_handle(texts["permit"]), policy_handle(texts["forbid"])
 
     @cached_property
-    def _cards(self):  # type: ignore[no-untyped-def]
+    def _cards(self) -> EntityHandle:
+        """One asset of each group that needs its card to be looked at."""
         chosen = [self._evaluator.assets[group.names[0]] for group in self._groups if group.special]
         places = place_entities(namespace_in(card.name) for card in chosen)
         groups = self._evaluator.governance.groups
