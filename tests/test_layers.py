@@ -74,7 +74,6 @@ OWNERS: dict[str, tuple[set[str], str]] = {
         {"ledger", "formats", "catalog/errors.py"},
         "the store, databases that are loaded from, and what PyIceberg's SQL catalog raises",
     ),
-    "sqlglot": ({"query"}, "tokens of the user's SQL"),
     "yaml": ({"policy"}, "governance files"),
 }
 # Arrow, and vectors over its buffers, are the common tongue above layer 0 (Flight is owned).

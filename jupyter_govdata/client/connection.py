@@ -23,7 +23,8 @@ from jupyter_govdata.errors import (
     from_wire,
 )
 from jupyter_govdata.model.scan import ScanRequest
-from jupyter_govdata.model.wire import canonical_json, request_to_wire
+from jupyter_govdata.model.stamp import Receipt
+from jupyter_govdata.model.wire import canonical_json, receipt_from_wire, request_to_wire
 
 T = TypeVar("T")
 
@@ -133,15 +134,16 @@ class Connection:
             raise ProtocolError("the gateway's answer is incomplete")
         return json.loads(result[0].body.to_pybytes())
 
-    def plan(self, request: ScanRequest) -> tuple[pa.Schema, tuple[flight.Ticket, ...]]:
-        """Ask for a scan: its schema and the tickets of its parts.
+    def plan(self, request: ScanRequest) -> tuple[pa.Schema, tuple[flight.Ticket, ...], Receipt]:
+        """Ask for a scan: its schema, the tickets of its parts, and its signed receipt.
 
         Raises:
             GovDataError: Whatever the gateway answers.
         """
         descriptor = flight.FlightDescriptor.for_command(request_to_wire(request))
         info = self._call(lambda client, options: client.get_flight_info(descriptor, options))
-        return info.schema, tuple(endpoint.ticket for endpoint in info.endpoints)
+        tickets = tuple(endpoint.ticket for endpoint in info.endpoints)
+        return info.schema, tickets, receipt_from_wire(json.loads(info.app_metadata))
 
     def get(self, ticket: flight.Ticket) -> flight.FlightStreamReader:
         """Open the stream of one part. A ticket is good once, so this is never repeated.

@@ -24,14 +24,14 @@ _END = object()
 class FlightScan:
     """A planned scan whose batches have not been read yet.
 
-    `receipts` is complete once the reader is exhausted; a scan that was stopped early has the
-    receipts of the parts that were read to their end.
+    `receipts` is there from the start, so that a scan that is stopped early has its own; a part
+    that is read to its end must end with the same receipt.
     """
 
     def __init__(self, connection: Connection, request: ScanRequest) -> None:
         self._connection = connection
-        self.schema, self._tickets = connection.plan(request)
-        self.receipts: list[Receipt] = []
+        self.schema, self._tickets, receipt = connection.plan(request)
+        self.receipts: list[Receipt] = [receipt]
         self.rows = 0
         self.bytes = 0
         self._streams: list[flight.FlightStreamReader] = []
@@ -68,7 +68,9 @@ class FlightScan:
                         return
                     raise raised(exc) from None
                 if chunk.app_metadata is not None:
-                    self._keep(json.loads(chunk.app_metadata.to_pybytes()))
+                    last = receipt_from_wire(json.loads(chunk.app_metadata.to_pybytes()))
+                    if last not in self.receipts:
+                        raise ProtocolError("a scan ended with the receipt of another one")
                     complete = True
                 if chunk.data is not None and chunk.data.num_rows:
                     self.rows += chunk.data.num_rows
@@ -77,12 +79,6 @@ class FlightScan:
         finally:
             if not complete:
                 stream.cancel()
-
-    def _keep(self, data: Any) -> None:
-        receipt = receipt_from_wire(data)
-        with self._lock:
-            if receipt not in self.receipts:
-                self.receipts.append(receipt)
 
     def _one(self) -> Iterator[pa.RecordBatch]:
         yield from self._part(self._tickets[0])

@@ -131,8 +131,13 @@ class Server(flight.FlightServerBase):
             )
             for part in range(prepared.parts)
         ]
+        # The receipt comes with the plan too: a reader who needs only the first rows stops
+        # before the end of the stream, and what was read must be provable all the same.
+        receipt = canonical_json(to_wire(prepared.receipt))
         # SECURITY: totals would count rows that a row filter hides (T31): never sent.
-        return flight.FlightInfo(prepared.schema, descriptor, endpoints, -1, -1)
+        return flight.FlightInfo(
+            prepared.schema, descriptor, endpoints, -1, -1, app_metadata=receipt
+        )
 
     def _command(self, descriptor: flight.FlightDescriptor) -> bytes:
         if descriptor.descriptor_type != flight.DescriptorType.CMD:

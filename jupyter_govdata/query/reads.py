@@ -67,25 +67,15 @@ class Reads:
     def batches(
         self, stream: ScanStream, schema: pa.Schema, conditions: Sequence[Condition]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the batches of a stream that meet `conditions`, with the columns of `schema`.
-
-        One batch is read ahead: the receipt comes last, and DuckDB stops a scan of one batch
-        (LIMIT) before it has asked for the end.
-        """
-        waiting: pa.RecordBatch | None = None
+        """Yield the batches of a stream that meet `conditions`, with the columns of `schema`."""
         try:
             with stream.reader() as reader:
                 for batch in reader:
                     self.rows += batch.num_rows
                     self.bytes += batch.nbytes
                     kept = keep(batch, conditions)
-                    if not kept.num_rows:
-                        continue
-                    if waiting is not None:
-                        yield waiting
-                    waiting = _shaped(kept, schema)
-                if waiting is not None and not self._stopped:
-                    yield waiting
+                    if kept.num_rows:
+                        yield _shaped(kept, schema)
         except GovDataError as error:
             self.fail(error)
             raise
@@ -129,10 +119,6 @@ class Reads:
     def receipts(self) -> list[tuple[Receipt, At | None]]:
         """Return the receipts of all scans, each with the version that was asked for."""
         return [(r, scan.at) for stream, scan in self._streams for r in stream.receipts]
-
-    def without_receipt(self) -> list[str]:
-        """Return the assets that were read in part and came without a receipt, sorted."""
-        return sorted({scan.asset for stream, scan in self._streams if not stream.receipts})
 
 
 def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -258,8 +258,6 @@ def summary(
         {receipt for reads in done for receipt, _ in reads.receipts()},
         key=lambda r: (r.asset, r.snapshot_id, r.fragment_digest),
     )
-    partly = sorted({name for reads in done for name in reads.without_receipt()})
-    why = "the stamp has no receipt for it"
     decided = [r.purpose for r in receipts] + [v.purpose for v in views.values()]
     return {
         "receipts": tuple(receipts),
@@ -268,7 +266,7 @@ def summary(
         "wall": source.wall,
         "scanned_rows": sum(reads.rows for reads in done),
         "scanned_bytes": sum(reads.bytes for reads in done),
-        "notes": (*notes, *(f"`{name}` was read in part: {why}" for name in partly)),
+        "notes": tuple(notes),
     }
 
 

@@ -27,7 +27,7 @@ class ScanStream(Protocol):
 
     @property
     def receipts(self) -> Sequence[Receipt]:
-        """Signed receipts; complete once the reader is exhausted or the stream is cancelled."""
+        """Signed receipts of what is being read; there from the start."""
         ...
 
     def reader(self) -> pa.RecordBatchReader:

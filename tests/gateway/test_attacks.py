@@ -38,6 +38,7 @@ from jupyter_govdata.errors import (
 from jupyter_govdata.model.predicate import And, Compare, In, IsNull, Predicate
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.wire import canonical_json, fragment_to_wire
+from jupyter_govdata.stamps.verify import verify_receipt
 from tests.gateway.world import CONSENTED, PATIENTS, POLICIES, World
 
 
@@ -385,7 +386,7 @@ def test_valid_token_of_an_unknown_principal_sees_nothing(world):
 
 
 def tickets_of(world: World, user: str, fragment: Fragment) -> list[bytes]:
-    _, tickets = world.connect(user).plan(ScanRequest(fragment))
+    _, tickets, _ = world.connect(user).plan(ScanRequest(fragment))
     return [t.ticket for t in tickets]
 
 
@@ -627,3 +628,16 @@ def test_every_answer_is_in_the_audit_chain_before_it_is_given(fresh_world):
 def test_limit_zero_and_limit_read_no_more_than_asked(world):
     assert read(world.connect("ana"), Limit(Scan("trials.patients"), 3)).num_rows == 3
     assert read(world.connect("ana"), Limit(Scan("trials.patients"), 0)).num_rows == 0
+
+
+def test_scan_that_is_stopped_early_has_its_signed_receipt(fresh_world):
+    """A LIMIT reads no further than it needs, and is stamped all the same."""
+    fresh_world.load("trials.wide", pa.table({"n": pa.array(range(3_000_000), pa.int64())}))
+    scan = FlightScan(fresh_world.connect("ana"), ScanRequest(Scan("trials.wide")))
+    reader = scan.reader()
+    reader.read_next_batch()
+    scan.cancel()
+    key = fresh_world.gateway.signer.public_key_pem().encode()
+    [receipt] = scan.receipts
+    verify_receipt(receipt, key)
+    assert receipt.asset == "trials.wide"

@@ -32,7 +32,7 @@ shell = InteractiveShell.instance()
 began = time.perf_counter()
 shell.run_line_magic("load_ext", "jupyter_govdata")
 took = time.perf_counter() - began
-heavy = [m for m in ("duckdb", "pyarrow", "pandas", "polars", "sqlglot") if m in sys.modules]
+heavy = [m for m in ("duckdb", "pyarrow", "pandas", "polars") if m in sys.modules]
 assert not heavy, heavy
 assert took < 1, took
 """

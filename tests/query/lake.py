@@ -96,10 +96,10 @@ def condition(node: Predicate, values: list[Value]) -> str:
 class Stream:
     def __init__(self, lake: Lake, scan: FlatScan, table: pa.Table, receipt: Receipt) -> None:
         self.schema = table.schema
-        self.receipts: list[Receipt] = []
         self.cancelled = threading.Event()
         self.batches = 0
-        self._lake, self._scan, self._table, self._receipt = lake, scan, table, receipt
+        self.receipts = [receipt]
+        self._lake, self._scan, self._table = lake, scan, table
 
     def reader(self) -> pa.RecordBatchReader:
         return pa.RecordBatchReader.from_batches(self.schema, self._read())
@@ -114,12 +114,9 @@ class Stream:
                 return
             self.batches += 1
             yield batch
-        self.receipts = [self._receipt]
 
     def cancel(self) -> None:
         self.cancelled.set()
-        if self._lake.receipts_when_cancelled:
-            self.receipts = [self._receipt]
 
 
 class Lake:
@@ -130,7 +127,6 @@ class Lake:
         self.wall = wall
         self.epoch_now = 1
         self.chunk = 1000
-        self.receipts_when_cancelled = True
         self.purposes = ("research", "model_training")
         self.requests: list[FlatScan] = []
         self.streams: list[Stream] = []
