@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 from pyiceberg.io.pyarrow import pyarrow_to_schema
 from pyiceberg.schema import Schema
-from pyiceberg.table import Transaction
+from pyiceberg.table import Table, Transaction
 
 from jupyter_govdata.catalog.types import FIELD_ID, arrow_schema, normalise_schema
 from jupyter_govdata.errors import CatalogError
@@ -70,12 +70,13 @@ def wider(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
 
 
 def evolve_schema(
-    transaction: Transaction, incoming: pa.Schema, *, asset: str, evolve: bool
+    table: Table, transaction: Transaction, incoming: pa.Schema, *, asset: str, evolve: bool
 ) -> Schema:
     """Stage what `incoming` needs and return the schema that the transaction will leave.
 
     Args:
-        transaction: Of the table.
+        table: As it is.
+        transaction: Of the table, without changes yet.
         incoming: Arrow schema as the source has it.
         asset: For messages.
         evolve: Permit new columns and wider types.
@@ -83,7 +84,7 @@ def evolve_schema(
     Raises:
         CatalogError: An incompatible type (both are named), or a change without `evolve`.
     """
-    current = {f.name: f for f in arrow_schema(transaction.table_metadata.schema())}
+    current = {f.name: f for f in arrow_schema(table.schema())}
     stored = normalise_schema(incoming)
     _refuse_look_alikes(current, stored.names, asset)
     changes: list[pa.Field] = []
@@ -109,9 +110,11 @@ def evolve_schema(
             f"the new rows would change the schema of `{asset}` ({names})",
             hint="permit schema evolution to add columns or widen types",
         )
-    if changes:
-        with transaction.update_schema() as update:
-            update.union_by_name(iceberg_schema(pa.schema(changes)))
+    if not changes:
+        # UPSTREAM: asking the transaction copies all of the table's metadata.
+        return table.schema()
+    with transaction.update_schema() as update:
+        update.union_by_name(iceberg_schema(pa.schema(changes)))
     return transaction.table_metadata.schema()
 
 

@@ -169,7 +169,7 @@ class Load:
     def _stage(self) -> None:
         table = self.catalog.load_table(self.asset)
         schema = evolve_schema(
-            table.transaction(), self.reader.schema, asset=self.asset, evolve=self.evolve
+            table, table.transaction(), self.reader.schema, asset=self.asset, evolve=self.evolve
         )
         self._refuse_missing_required(schema)
         self._schema = schema
@@ -194,7 +194,7 @@ class Load:
 
     def _change(self, table: Table, transaction: Transaction) -> int:
         schema = evolve_schema(
-            transaction, self.reader.schema, asset=self.asset, evolve=self.evolve
+            table, transaction, self.reader.schema, asset=self.asset, evolve=self.evolve
         )
         assert self._schema is not None
         assert self._staged is not None

@@ -18,33 +18,34 @@ STREAM_BUFFER = "64MB"
 """Rows decoded ahead of a stream's reader. Measured: DuckDB's own 1 MB keeps one core idle."""
 
 _LOCK = threading.Lock()
-_ENGINES: dict[tuple[str, str, int], duckdb.DuckDBPyConnection] = {}
+_ENGINES: dict[tuple[str, str], tuple[duckdb.DuckDBPyConnection, int]] = {}
 
 
 def cursor(root: str, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
-    """Return a connection of its own to the engine that may read below `root`; about 10 us.
+    """Return a connection of its own to the engine that may read below `root`.
 
     Args:
         root: Folder; nothing outside can be opened.
         memory_limit: Of the engine, over all its scans, e.g. ``4GB``.
-        threads: Of the engine.
+        threads: Of the engine, over all its scans; the largest number asked for applies.
     """
-    key = (root, memory_limit, threads)
+    key = (root, memory_limit)
     with _LOCK:
-        engine = _ENGINES.get(key)
-        if engine is None:
-            engine = _ENGINES[key] = _opened(*key)
+        engine, running = _ENGINES.get(key) or (_opened(*key), 0)
+        if threads > running:
+            engine.execute(f"SET GLOBAL threads = {int(threads)}")
+            running = threads
+        _ENGINES[key] = engine, running
         connection = engine.cursor()
     connection.execute(f"SET streaming_buffer_size = '{STREAM_BUFFER}'")
     return connection
 
 
-def _opened(root: str, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
+def _opened(root: str, memory_limit: str) -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect(
         ":memory:",
         config={
             "memory_limit": memory_limit,
-            "threads": threads,
             "temp_directory": "",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
