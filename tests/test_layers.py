@@ -71,8 +71,8 @@ OWNERS: dict[str, tuple[set[str], str]] = {
     "h5py": ({"formats"}, "optional extra"),
     "rich": ({"cli", "demo", "notebook", "query"}, "text for terminals"),
     "sqlalchemy": (
-        {"ledger", "formats", "catalog/errors.py"},
-        "the store, databases that are loaded from, and what PyIceberg's SQL catalog raises",
+        {"ledger", "formats", "catalog/errors.py", "catalog/heads.py"},
+        "the store, databases that are loaded from, and what stands in PyIceberg's SQL catalog",
     ),
     "yaml": ({"policy"}, "governance files"),
 }
