@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -100,12 +100,13 @@ class StagedFiles:
         self._open: OrderedDict[Record, _Open] = OrderedDict()
         self._paths: list[str] = []
         self._token = uuid.uuid4().hex
+        self._held = self._writers = 0
         self.rows = 0
         self.files: list[DataFile] = []
 
     def write(self, batches: Iterable[pa.RecordBatch]) -> list[DataFile]:
         """Write all batches (columns and types of the table's schema) and return the files."""
-        for batch in batches:
+        for batch in batches if self.spec.is_unpartitioned() else self._gathered(batches):
             self.rows += batch.num_rows
             for record, rows in grouped(batch, self.spec, self._schema):
                 self._add(record, rows)
@@ -113,6 +114,19 @@ class StagedFiles:
             _, part = self._open.popitem(last=False)
             self._close(part)
         return self.files
+
+    def _gathered(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield larger batches, so that a partition does not get a few rows at a time."""
+        waiting: list[pa.RecordBatch] = []
+        rows = size = 0
+        for batch in batches:
+            waiting.append(batch)
+            rows, size = rows + batch.num_rows, size + batch.nbytes
+            if rows >= 4 * self._limits.group_rows or size >= self._limits.group_bytes:
+                yield pa.concat_batches(waiting)
+                waiting, rows, size = [], 0, 0
+        if waiting:
+            yield pa.concat_batches(waiting)
 
     def discard(self) -> None:
         """Remove every file that was begun; what cannot be removed stays, unreferenced."""
@@ -140,11 +154,12 @@ class StagedFiles:
             part.waiting.append(piece)
             part.rows += piece.num_rows
             part.bytes += piece.nbytes
+            self._held += piece.nbytes
             if part.rows >= limit.group_rows or part.bytes >= limit.group_bytes:
                 self._flush(part)
-        while sum(p.bytes for p in self._open.values()) > limit.buffered:
+        while self._held > limit.buffered:
             self._flush(max(self._open.values(), key=lambda p: p.bytes))
-        if sum(p.writer is not None for p in self._open.values()) > limit.open_files:
+        while self._writers > limit.open_files:
             oldest = next(p for p in self._open.values() if p.writer is not None)
             del self._open[oldest.record]
             self._close(oldest)
@@ -162,6 +177,7 @@ class StagedFiles:
             count = pc.sum(pc.is_nan(table.column(index))).as_py() or 0
             part.nans[field_id] = part.nans.get(field_id, 0) + count
         part.writer.write_table(table, row_group_size=max(part.rows, 1))
+        self._held -= part.bytes
         part.waiting, part.rows, part.bytes = [], 0, 0
         if part.stream.tell() >= self._limits.file_bytes:
             self._close(part)
@@ -172,6 +188,7 @@ class StagedFiles:
         part.path = self._locations.new_data_location(f"{self._token}-{number:05d}.parquet")
         self._paths.append(part.path)
         part.stream = self._io.new_output(part.path).create()
+        self._writers += 1
         part.writer = pq.ParquetWriter(
             part.stream,
             self._arrow,
@@ -191,6 +208,7 @@ class StagedFiles:
         self.files.append(self._data_file(part, metadata))
         part.writer = part.stream = None
         part.nans = {}
+        self._writers -= 1
 
     def _flush_last(self, part: _Open) -> None:
         if part.waiting:
