@@ -14,6 +14,7 @@ from typing import Any
 from jupyter_govdata import __version__
 from jupyter_govdata.errors import CatalogError, NotVisibleError, ProtocolError
 from jupyter_govdata.gateway.composer import Gateway
+from jupyter_govdata.gateway.state import COMPILED
 from jupyter_govdata.model.asset import Snapshot
 from jupyter_govdata.model.view import AssetSummary, AssetView
 from jupyter_govdata.model.wire import at_from_wire
@@ -112,7 +113,8 @@ def governance(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
     """Return the governance files in force: for those who manage the lake."""
     gateway.access.require(principal, "manage", "*", None)
     state = gateway.ledger.state()
-    return {"epoch": state.epoch, "files": state.files}
+    files = {name: text for name, text in state.files.items() if name != COMPILED}
+    return {"epoch": state.epoch, "files": files}
 
 
 def tag(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class Cards:
             ),
             row_filter=explained.row_filter,
             why=explained.sentences,
-            policies=decision.policies,
+            policies=tuple(name for name, _ in explained.policies),
             purpose=purpose,
             epoch=state.epoch,
             snapshot=self._snapshot(asset, version),
@@ -184,6 +184,7 @@ class Cards:
         self, state: PolicyState, card: Asset, purpose: str, decision: Decision | None
     ) -> AssetView:
         """Describe an asset that may be discovered but not read: no columns, no versions."""
+        policies: tuple[str, ...] = ()
         if decision is None:
             why: tuple[str, ...] = (
                 "no purpose is declared: declare one with `%govdata purpose` to see more",
@@ -191,14 +192,16 @@ class Cards:
         elif decision.permitted:
             why = ("no data is loaded yet",)
         else:
-            why = explain(decision, card, state.governance).sentences
+            explained = explain(decision, card, state.governance)
+            why = explained.sentences
+            policies = tuple(name for name, _ in explained.policies)
         return AssetView(
             asset=replace(card, columns=(), subject=None),
             access="none",
             columns=(),
             row_filter="",
             why=why,
-            policies=decision.policies if decision else (),
+            policies=policies,
             purpose=purpose,
             epoch=state.epoch,
             snapshot=None,

@@ -18,9 +18,10 @@ from jupyter_govdata.catalog import Catalog
 from jupyter_govdata.errors import CatalogError, PolicyFileError
 from jupyter_govdata.gateway.access import Access
 from jupyter_govdata.gateway.registers import Registers
+from jupyter_govdata.gateway.state import COMPILED, governance_of, with_compiled
 from jupyter_govdata.ledger import Ledger
 from jupyter_govdata.model.asset import Asset, Snapshot, asset_name
-from jupyter_govdata.policy.governance import read_governance
+from jupyter_govdata.policy.governance import read_all
 from jupyter_govdata.policy.validate import check
 
 Mode = Literal["create", "append", "overwrite"]
@@ -135,7 +136,7 @@ class Loading:
     def _put_card(self, principal: str, name: str, request: LoadRequest) -> None:
         with self._lock:
             state = self._ledger.state()
-            declared = read_governance(state.files).cards.get(name)
+            declared = governance_of(state.files).cards.get(name)
             card = state.cards.get(name) or declared
             fresh = card or Asset(
                 name=name,
@@ -196,17 +197,16 @@ class Loading:
         """Check and apply without a permission question: for `init`, before anybody is known."""
         with self._lock:
             before = self._ledger.state()
-            try:
-                governance = read_governance(files)
-            except PolicyFileError as problem:
-                return Applied((problem,), before.epoch, ())
+            governance, problems = read_all(files)
+            if problems:
+                return Applied(tuple(problems), before.epoch, ())
             cards = {name: self._bound(card) for name, card in governance.cards.items()}
-            assets = {**before.cards, **cards}
-            problems = tuple(check(governance, assets))
+            problems = check(governance, {**before.cards, **cards})
             changes = tuple(_changes(before.files, files))
             if problems or dry_run:
-                return Applied(problems, before.epoch, changes)
-            return Applied((), self._ledger.apply(files, cards, by), changes)
+                return Applied(tuple(problems), before.epoch, changes)
+            stored = with_compiled(files, governance)
+            return Applied((), self._ledger.apply(stored, cards, by), changes)
 
     def _bound(self, card: Asset) -> Asset:
         return self._catalog.bind(card) if self._catalog.exists(card.name) else card
@@ -233,7 +233,7 @@ def _count(text: str | None, otherwise: int) -> int:
 
 
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted({*before, *after}):
+    for name in sorted({*before, *after} - {COMPILED}):
         if name not in before:
             yield f"added {name}"
         elif name not in after:

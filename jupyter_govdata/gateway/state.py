@@ -7,18 +7,49 @@ decision cannot outlive its epoch.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from jupyter_govdata import __version__
 from jupyter_govdata.ledger import Ledger
 from jupyter_govdata.model.asset import Asset
 from jupyter_govdata.model.decision import Action, Decision
+from jupyter_govdata.model.wire import canonical_json
 from jupyter_govdata.policy.engine import PolicyEngine
 from jupyter_govdata.policy.governance import Governance, read_governance
 
 CACHED_DECISIONS = 20_000
+COMPILED = ".compiled.json"
+"""Stored beside the governance files: what they parse to, so that a start need not parse them."""
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    texts = {name: text for name, text in files.items() if name != COMPILED}
+    return hashlib.sha256(canonical_json(texts)).hexdigest()
+
+
+def with_compiled(files: Mapping[str, str], governance: Governance) -> dict[str, str]:
+    """Return the files with their parsed form beside them; a given one is replaced."""
+    made = {"by": __version__, "of": _digest(files), "is": governance.to_json()}
+    return {**files, COMPILED: canonical_json(made).decode()}
+
+
+def governance_of(files: Mapping[str, str]) -> Governance:
+    """Return what stored governance files say.
+
+    The parsed form counts only if this version of the package made it of exactly these files.
+
+    Raises:
+        PolicyFileError: The files do not parse.
+    """
+    made = json.loads(files.get(COMPILED, "{}"))
+    if made.get("by") == __version__ and made.get("of") == _digest(files):
+        return Governance.from_json(made["is"])
+    return read_governance({k: v for k, v in files.items() if k != COMPILED})
 
 
 @dataclass(slots=True)
@@ -80,7 +111,7 @@ class PolicyStates:
         with self._lock:
             if self._state is None or self._state.epoch != epoch:
                 stored = self._ledger.state()
-                governance = read_governance(stored.files)
+                governance = governance_of(stored.files)
                 engine = PolicyEngine.build(stored.epoch, governance, stored.cards)
                 self._state = PolicyState(stored.epoch, governance, stored.cards, engine)
             return self._state

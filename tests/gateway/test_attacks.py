@@ -35,11 +35,12 @@ from jupyter_govdata.errors import (
     RefusalError,
     StaleDecisionError,
 )
+from jupyter_govdata.gateway.state import COMPILED
 from jupyter_govdata.model.predicate import And, Compare, In, IsNull, Predicate
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.wire import canonical_json, fragment_to_wire
 from jupyter_govdata.stamps.verify import verify_receipt
-from tests.gateway.world import CONSENTED, PATIENTS, POLICIES, World
+from tests.gateway.world import CONSENTED, FILES, PATIENTS, POLICIES, World
 
 
 def read(connection: Connection, fragment: Fragment, purpose: str | None = None) -> pa.Table:
@@ -641,3 +642,21 @@ def test_scan_that_is_stopped_early_has_its_signed_receipt(fresh_world):
     [receipt] = scan.receipts
     verify_receipt(receipt, key)
     assert receipt.asset == "trials.wide"
+
+
+def test_parsed_governance_that_a_steward_sends_along_is_not_believed(fresh_world):
+    """Only the texts count: what they parse to is made by the gateway."""
+    files = {**FILES, COMPILED: fresh_world.gateway.ledger.state().files[COMPILED]}
+    files["policies/all.cedar"] = POLICIES.split('@id("clinical-read")')[0]
+    fresh_world.connect("dina").act("apply", {"files": files, "dry_run": False})
+    with pytest.raises(NotVisibleError):
+        read(fresh_world.connect("ana"), Scan("trials.patients"))
+    assert COMPILED not in fresh_world.connect("dina").act("governance")["files"]
+
+
+def test_stored_governance_that_was_changed_behind_our_back_is_parsed_again(fresh_world):
+    stored = dict(fresh_world.gateway.ledger.state().files)
+    stored["policies/all.cedar"] = POLICIES.split('@id("clinical-read")')[0]
+    fresh_world.gateway.ledger.apply(stored, {}, "somebody")
+    with pytest.raises(NotVisibleError):
+        read(fresh_world.connect("ana"), Scan("trials.patients"))
