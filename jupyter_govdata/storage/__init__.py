@@ -6,7 +6,8 @@ plans) and asks no policy (the gateway decides).
 
 from jupyter_govdata.storage.binding import bind_predicate, check_predicate
 from jupyter_govdata.storage.masking import mask_fits, masked_type, shown_schema
-from jupyter_govdata.storage.scan import ScanReader, open_scan, split_predicate
+from jupyter_govdata.storage.reader import ScanReader
+from jupyter_govdata.storage.scan import open_scan, split_predicate
 from jupyter_govdata.storage.side import Consents, PairConsents
 
 __all__ = [

@@ -17,7 +17,7 @@ import pyarrow.dataset as pads
 import pyarrow.fs
 
 from jupyter_govdata.errors import StorageError
-from jupyter_govdata.storage.footers import Footer, footer
+from jupyter_govdata.storage.footers import Footer, footer, place
 from jupyter_govdata.storage.pieces import Piece
 from jupyter_govdata.storage.relation import Source, constant_value, positions
 
@@ -110,7 +110,7 @@ def _read(
 
 
 def _fragment(piece: Piece, store: pa.fs.FileSystem) -> pads.Fragment:
-    fragment = _FORMAT.make_fragment(piece.file.path, filesystem=store)
+    fragment = _FORMAT.make_fragment(place(piece.file.path), filesystem=store)
     return fragment if piece.groups is None else fragment.subset(row_group_ids=list(piece.groups))
 
 

@@ -33,6 +33,11 @@ class Footer:
     clear: bool
 
 
+def place(path: str) -> str:
+    """Return a file's address as its file system takes it: without the scheme."""
+    return path.partition("://")[2] or path
+
+
 _KEPT: OrderedDict[str, tuple[pa.fs.FileSystem, Footer]] = OrderedDict()
 _LIMIT = 4_096
 _LOCK = threading.Lock()
@@ -51,7 +56,7 @@ def footer(path: str, filesystem: pa.fs.FileSystem | None = None) -> Footer:
         if kept is not None and kept[0].equals(store):
             _KEPT.move_to_end(path)
             return kept[1]
-    with store.open_input_file(path) as stream:
+    with store.open_input_file(place(path)) as stream:
         found = _read(stream)
     with _LOCK:
         _KEPT[path] = store, found

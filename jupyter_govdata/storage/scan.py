@@ -11,28 +11,26 @@ so it runs inside the reading engine together with the row filter.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 import pyarrow.fs
 
-from jupyter_govdata.errors import LimitError, QueryError
+from jupyter_govdata.errors import QueryError
 from jupyter_govdata.model.decision import Mask
 from jupyter_govdata.model.plan import Plan
 from jupyter_govdata.model.predicate import FALSE, TRUE, And, Consent, Predicate, columns_of, walk
 from jupyter_govdata.model.scan import require_pushable
 from jupyter_govdata.storage import direct
 from jupyter_govdata.storage.binding import bind_predicate, field_of, template_columns
-from jupyter_govdata.storage.engine import cursor
-from jupyter_govdata.storage.errors import FOREIGN, mapped, storage_errors
+from jupyter_govdata.storage.errors import storage_errors
 from jupyter_govdata.storage.footers import footer
 from jupyter_govdata.storage.late import LateFilter, typed
 from jupyter_govdata.storage.masking import Masker, plain_type, shown_schema
 from jupyter_govdata.storage.pieces import Piece, pieces
 from jupyter_govdata.storage.pseudonym import Pseudonyms
+from jupyter_govdata.storage.reader import ScanReader, Stop
 from jupyter_govdata.storage.relation import Source, relation
 from jupyter_govdata.storage.side import Consents, SideTables
 from jupyter_govdata.storage.sql import Columns, render
@@ -41,95 +39,6 @@ BATCH_ROWS = 65_536
 BATCH_BYTES = 16 << 20
 """Compressed; batches of wide rows get fewer rows than `BATCH_ROWS`."""
 _COUNTED = 1 << 20
-
-
-class ScanReader:
-    """The batches of one part of a scan; iterate once, then `close`.
-
-    Args:
-        asset: Asset name.
-        schema: Of every batch.
-        batches: The batches; closing them frees what they hold.
-        stop: Interrupts and frees the engine's connection.
-    """
-
-    def __init__(
-        self,
-        asset: str,
-        schema: pa.Schema,
-        batches: Generator[pa.RecordBatch, None, None],
-        stop: _Stop,
-    ) -> None:
-        self.schema = schema
-        self._asset = asset
-        self._batches = batches
-        self._stop = stop
-
-    def __iter__(self) -> ScanReader:
-        return self
-
-    def __next__(self) -> pa.RecordBatch:
-        """Return the next batch, never an empty one.
-
-        Raises:
-            StorageError: A file is missing or damaged.
-            LimitError: Cancelled, or out of memory.
-        """
-        self._stop.check()
-        try:
-            return next(self._batches)
-        except FOREIGN as exc:
-            self._stop.close()
-            self._stop.check()
-            raise mapped(exc, self._asset) from exc
-
-    def cancel(self) -> None:
-        """Stop the engine's work; reading on raises. Safe from any thread."""
-        self._stop.cancel()
-
-    def close(self) -> None:
-        """Stop reading and free what the scan holds; more than once is fine."""
-        self._stop.cancel()
-        try:
-            self._batches.close()
-        except ValueError:
-            return  # another thread is inside; it ends at the interruption and frees all itself
-        self._stop.close()
-
-
-class _Stop:
-    """A scan's connections, and whether it was cancelled."""
-
-    def __init__(self, plan: Plan, memory_limit: str, threads: int) -> None:
-        self._asset = plan.asset
-        self._cancelled = self._closed = False
-        self._lock = threading.Lock()
-        self._engine = plan.root, memory_limit, threads
-        self._connection: duckdb.DuckDBPyConnection | None = None
-
-    @property
-    def connection(self) -> duckdb.DuckDBPyConnection:
-        """The scan's connection to the engine, opened when it is first needed."""
-        with self._lock:
-            if self._connection is None:
-                self._connection = cursor(*self._engine)
-            return self._connection
-
-    def check(self) -> None:
-        if self._cancelled:
-            raise LimitError(f"the scan of `{self._asset}` was cancelled")
-
-    def cancel(self) -> None:
-        self._cancelled = True
-        with self._lock:
-            if self._connection is not None and not self._closed:
-                self._connection.interrupt()
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None and not self._closed:
-                self._connection.close()
-            self._closed = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +110,8 @@ def open_scan(
         memory_limit: Of the engine, over all its scans.
         threads: Of the engine.
         batch_rows: Rows of a batch, at most.
-        filesystem: Where the files are, if not on a local path.
+        filesystem: Where the files are, if not on a local path (`Catalog.filesystem`). Rows
+            are then filtered after reading; only files are pruned.
 
     Raises:
         ColumnNotFoundError: A column that the plan does not have.
@@ -218,7 +128,7 @@ def open_scan(
     key = _pseudonyms(masks, pseudonym_key, purpose)
     masker = Masker(masks, domains, key, plan.asset)
     shape = _shape(columns, row_filter, predicate, schema, shown, masker)
-    stop = _Stop(plan, memory_limit, threads)
+    stop = Stop(plan, memory_limit, threads)
     with storage_errors(plan.asset):
         chosen = pieces(plan.files, part, lambda f: footer(f.path, filesystem).groups)
     job = _Job(plan, schema, chosen, shape, masker, out, consents, stop, filesystem)
@@ -267,7 +177,7 @@ class _Job:
     masker: Masker
     out: pa.Schema
     consents: Consents
-    stop: _Stop
+    stop: Stop
     filesystem: pa.fs.FileSystem | None
 
     def rows(self, limit: int | None, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
