@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.fs
 from pyiceberg.catalog import Catalog as IceCatalog
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
@@ -20,6 +21,7 @@ from jupyter_govdata.catalog import expiring, schemas
 from jupyter_govdata.catalog.committing import commit, commit_lock
 from jupyter_govdata.catalog.deleting import Delete, NothingToDeleteError
 from jupyter_govdata.catalog.errors import catalog_errors
+from jupyter_govdata.catalog.files import LakeFileIO
 from jupyter_govdata.catalog.heads import Heads
 from jupyter_govdata.catalog.loading import (
     Load,
@@ -323,6 +325,18 @@ class Catalog:
         """Remove an asset with all its versions and files."""
         with catalog_errors(asset_name(name)), commit_lock(name):
             self._ice.purge_table(name)
+
+    def filesystem(self) -> pa.fs.FileSystem | None:
+        """Return where the files of plans are, None for local paths.
+
+        Holds the storage credentials: it stays in the gateway.
+        """
+        warehouse = self._ice.properties.get("warehouse", "")
+        if "://" not in self._root:
+            return None
+        with catalog_errors("the catalog"):
+            scheme, netloc, _ = LakeFileIO.parse_location(warehouse, dict(self._ice.properties))
+            return LakeFileIO(dict(self._ice.properties)).fs_by_scheme(scheme, netloc)
 
     # -- plan --------------------------------------------------------------------------------
 

@@ -386,6 +386,23 @@ def test_asset_made_again_under_its_name_shows_nothing_of_the_old_one(catalog: C
     assert catalog.schema(NAME).names == ["new"]
 
 
+def test_filesystem_is_none_for_a_local_lake(catalog: Catalog, lake: Path) -> None:
+    assert catalog.filesystem() is None
+    remote = Catalog.open(
+        {
+            "type": "sql",
+            "uri": f"sqlite:///{lake / 'other.db'}",
+            "warehouse": "s3://bucket/lake",
+            "s3.region": "eu-central-1",
+            "s3.access-key-id": "k",
+            "s3.secret-access-key": "s",
+        }
+    )
+    store = remote.filesystem()
+    assert store is not None
+    assert store.type_name == "s3"
+
+
 def test_resolve_sees_at_once_what_another_process_committed(lake: Path) -> None:
     first, second = Catalog.local(lake), Catalog.local(lake)
     first.write(NAME, pa.table({"x": [1]}), mode="create")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.fs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -405,6 +406,18 @@ def test_nested_column_that_changed_shape_is_refused_not_emptied(
     with pytest.raises(StorageError, match="nested column"):
         scan(plan, Asked(), reader)
     assert scan(plan, Asked(columns=["id"]), reader).num_rows == 1
+
+
+def test_object_store_addresses_lose_their_scheme(tmp_path: Path) -> None:
+    """A bucket is a folder of the file system that the catalog hands over."""
+    (tmp_path / "bucket" / "data").mkdir(parents=True)
+    file = save(tmp_path / "bucket" / "data" / "a.parquet", table(rows(9)))
+    plan = plan_of(tmp_path, [replace(file, path="s3://bucket/data/a.parquet")])
+    store = pa.fs.SubTreeFileSystem(str(tmp_path), pa.fs.LocalFileSystem())
+    row_filter = And((Compare("id", ">", 3), Compare("id", "<", 7)))
+    reader = open_counting(plan, columns=["id"], row_filter=row_filter, filesystem=store)
+    assert [r["id"] for batch in reader for r in batch.to_pylist()] == [4, 5, 6]
+    reader.close()
 
 
 def test_engine_opens_nothing_outside_the_root(tmp_path: Path) -> None:
