@@ -301,7 +301,8 @@ def filter_columns(predicate: Predicate) -> frozenset[str]:
 
 def counting(rows: int) -> pa.RecordBatch:
     """Return a batch of so many rows without columns; Arrow IPC keeps the count."""
-    return pa.RecordBatch.from_struct_array(pa.array([None] * rows, pa.struct([])))
+    empty = pa.StructArray.from_buffers(pa.struct([]), rows, [None])
+    return pa.RecordBatch.from_struct_array(empty)
 
 
 def counted(rows: int) -> Iterator[pa.RecordBatch]:
