@@ -149,10 +149,15 @@ def _reading(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _report(options: argparse.Namespace, source: Source, rows: int | None, snapshot_id: int) -> int:
-    print(f"{rows if rows is not None else source.rows_read} rows into {options.into}")
-    print(f"snapshot {snapshot_id}")
-    if source.reject.count:
-        print(f"{source.reject.count} rows did not fit: see {source.reject.path}")
+    rejected = source.reject.count
+    loaded = source.rows_read - rejected if rows is None else rows
+    print(f"{_counted(loaded)} into {options.into}, snapshot {snapshot_id}")
+    if rejected:
+        print(f"{_counted(rejected)} did not fit: see {source.reject.path}")
         for reject in source.reject.reasons[:5]:
             print(f"  line {reject.line}, column `{reject.column}`: {reject.reason}")
     return 0
+
+
+def _counted(rows: int) -> str:
+    return f"{rows:,} row{'' if rows == 1 else 's'}"

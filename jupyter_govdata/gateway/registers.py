@@ -121,6 +121,7 @@ class Registers:
             purpose="",
             domains={},
             memory_limit=self._memory_limit,
+            filesystem=self._catalog.filesystem(),
         )
         try:
             for batch in reader:

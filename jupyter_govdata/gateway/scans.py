@@ -35,7 +35,7 @@ from jupyter_govdata.model.predicate import TRUE, Consent, all_of, columns_of, w
 from jupyter_govdata.model.scan import FlatScan, ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.wire import canonical_json, fragment_to_wire
-from jupyter_govdata.storage import check_predicate, open_scan, shown_schema
+from jupyter_govdata.storage import check_predicate, open_scan, shown_schema, split_predicate
 
 PART_ROWS = 500_000
 """Rows from which a scan is worth splitting into parallel parts."""
@@ -150,8 +150,9 @@ class Scans:
         _require_visible(flat, columns, bound)
         visible = _visible_schema(version.schema, bound)
         check_predicate(flat.predicate, visible)
-        prunable = flat.predicate if not (columns_of(flat.predicate) & set(bound.masks)) else TRUE
-        plan = self._catalog.plan(version, all_of(bound.row_filter, prunable))
+        # SECURITY: files are chosen by raw values, so by no condition on a masked column.
+        raw, _ = split_predicate(flat.predicate, bound.masks)
+        plan = self._catalog.plan(version, all_of(bound.row_filter, raw))
         consents = ConsentView(self._ledger)
         consents.load(bound)
         receipt = self._signer.sign_receipt(
@@ -255,7 +256,8 @@ class Scans:
             domains=prepared.bound.domains,
             part=(part, prepared.parts),
             memory_limit=self._limits.memory,
-            threads=max(1, self._threads // prepared.parts),
+            threads=self._threads,
+            filesystem=self._catalog.filesystem(),
         )
         try:
             for batch in reader:

@@ -130,15 +130,15 @@ def all_of(*args: Predicate) -> Predicate:
     >>> all_of(TRUE, Compare("a", "=", 1))
     Compare(column='a', op='=', value=1)
     """
-    flat: list[Predicate] = []
+    flat: dict[Predicate, None] = {}
     for arg in args:
         if arg == FALSE:
             return FALSE
         parts = arg.args if isinstance(arg, And) else (arg,)
-        flat.extend(p for p in parts if p != TRUE and p not in flat)
+        flat.update((part, None) for part in parts if part != TRUE)
     if not flat:
         return TRUE
-    return flat[0] if len(flat) == 1 else And(tuple(flat))
+    return next(iter(flat)) if len(flat) == 1 else And(tuple(flat))
 
 
 def any_of(*args: Predicate) -> Predicate:
@@ -147,15 +147,15 @@ def any_of(*args: Predicate) -> Predicate:
     >>> any_of(FALSE)
     Constant(value=False)
     """
-    flat: list[Predicate] = []
+    flat: dict[Predicate, None] = {}
     for arg in args:
         if arg == TRUE:
             return TRUE
         parts = arg.args if isinstance(arg, Or) else (arg,)
-        flat.extend(p for p in parts if p != FALSE and p not in flat)
+        flat.update((part, None) for part in parts if part != FALSE)
     if not flat:
         return FALSE
-    return flat[0] if len(flat) == 1 else Or(tuple(flat))
+    return next(iter(flat)) if len(flat) == 1 else Or(tuple(flat))
 
 
 def walk(predicate: Predicate) -> Iterator[Predicate]:
