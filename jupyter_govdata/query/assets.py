@@ -34,6 +34,10 @@ _DATABASES = frozenset({"memory", "temp", "system"})
 class AssetTables:
     """The assets that a connection knows.
 
+    A card may be older than the policy state or the newest snapshot. Nothing depends on it but
+    what is shown: the gateway decides every scan anew, and an answer that does not fit the card
+    (other columns, a column that is gone, another epoch) has it fetched again.
+
     Args:
         connection: The session's connection; views are made on a cursor of it.
         source: What the principal may see.
@@ -53,7 +57,6 @@ class AssetTables:
         self._tables: dict[tuple[str, At | None], GovernedDataset] = {}
         self._catalogs: dict[At, str] = {}
         self._cards: dict[tuple[str, At | None, str | None], AssetView] = {}
-        self._epoch = -1
 
     def close(self) -> None:
         """Close the cursor."""
@@ -71,7 +74,7 @@ class AssetTables:
             GovDataError: The gateway's answer about an asset.
             QueryError: A version that cannot be one.
         """
-        self._follow_policy()
+        self.names()  # a schema for every visible namespace
         replaced: dict[Reference, str] = {}
         views: dict[str, AssetView] = {}
         done: dict[tuple[str, At | None], AssetView] = {}
@@ -99,7 +102,7 @@ class AssetTables:
             AccessDeniedError: Visible, but `select` is refused.
         """
         view = self._cards.get((asset, at, purpose))
-        if view is None:
+        if view is None or not view.arrow_schema:
             view = self._cards[asset, at, purpose] = self._source.view(asset, at, purpose)
         if not view.arrow_schema:
             raise self._refusal(asset, at, purpose, view)
@@ -107,19 +110,6 @@ class AssetTables:
         if known is None or not known.adopt(view):
             self._tables[asset, at] = self._make_view(view, asset, at)
         return view
-
-    def _follow_policy(self) -> None:
-        """List names and fetch cards anew when the policy state has changed.
-
-        A card may be older than the newest snapshot; a scan whose columns differ, and a column
-        that DuckDB does not find, make `refresh` fetch it again.
-        """
-        epoch = self._source.epoch()
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._names = None
-            self._cards.clear()
-        self.names()  # a schema for every visible namespace
 
     def recover(self, missing: str, schema: str, analysis: Analysis, purpose: str | None) -> bool:
         """Make assets readable that DuckDB does not find; return whether that may help.

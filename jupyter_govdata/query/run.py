@@ -11,7 +11,13 @@ from typing import Any, NoReturn
 import duckdb
 import pyarrow as pa
 
-from jupyter_govdata.errors import GovDataError, NotVisibleError, QueryError, StaleDecisionError
+from jupyter_govdata.errors import (
+    ColumnNotFoundError,
+    GovDataError,
+    NotVisibleError,
+    QueryError,
+    StaleDecisionError,
+)
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.expression import UnreadableFilterError
@@ -99,6 +105,8 @@ class Run:
         for statement in statements[:-1]:
             self._run(statement)
         table = self._run(statements[-1])
+        if self._policy_moved():
+            self._refresh()
         changed = _changed_rows(statements[-1], table)
         return QueryResult(
             table=table if changed is None else pa.table({}),
@@ -145,7 +153,8 @@ class Run:
             raise StoppedError from None
         failure = error if isinstance(error, GovDataError) else reads.failure
         if failure is not None:
-            if not isinstance(failure, StaleDecisionError) or not self._first("stale"):
+            outdated = isinstance(failure, StaleDecisionError | ColumnNotFoundError)
+            if not outdated or not self._first("stale"):
                 raise failure from failure.__cause__
             self._refresh()
             return
@@ -162,6 +171,12 @@ class Run:
         if missing is not None and self._first(f"missing {missing}") and self._find(missing):
             return
         self._raise(error, fault)
+
+    def _policy_moved(self) -> bool:
+        """Return whether something was read under another policy state than its card is of."""
+        read = [receipt for reads in self._done for receipt, _ in reads.receipts()]
+        cards = self._views
+        return any(r.asset in cards and r.epoch != cards[r.asset].epoch for r in read)
 
     def _refresh(self) -> bool:
         changed = self._assets.refresh()

@@ -48,10 +48,6 @@ class AssetSource(Protocol):
         """``enforced`` or ``advisory`` (invariant 8)."""
         ...
 
-    def epoch(self) -> int:
-        """Return the version of the policy state; cheap, asked once a query."""
-        ...
-
     def namespaces(self) -> tuple[str, ...]:
         """Return the visible namespaces."""
         ...
