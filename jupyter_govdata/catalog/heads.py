@@ -12,9 +12,14 @@ from collections import OrderedDict
 from pyiceberg.catalog import Catalog as IceCatalog
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.table import Table
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 _KEPT = 512
+_PLACE = select(IcebergTables.metadata_location).where(
+    IcebergTables.catalog_name == bindparam("catalog"),
+    IcebergTables.table_namespace == bindparam("namespace"),
+    IcebergTables.table_name == bindparam("table"),
+)
 
 
 class Heads:
@@ -53,10 +58,6 @@ class Heads:
         if not isinstance(self._ice, SqlCatalog):
             return None
         namespace, _, table = name.partition(".")
-        query = select(IcebergTables.metadata_location).where(
-            IcebergTables.catalog_name == self._ice.name,
-            IcebergTables.table_namespace == namespace,
-            IcebergTables.table_name == table,
-        )
+        asked = {"catalog": self._ice.name, "namespace": namespace, "table": table}
         with self._ice.engine.connect() as connection:
-            return connection.execute(query).scalar()
+            return connection.execute(_PLACE, asked).scalar()

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from jupyter_govdata.errors import GovDataError, StorageError
 from jupyter_govdata.ledger.records import (
@@ -35,6 +35,11 @@ from jupyter_govdata.ledger.store import Store, store_error
 GROUP = 256
 """Records that one commit holds at most."""
 CHUNK = 2_000
+_HEAD = select(heads.c.seq, heads.c.hash).where(heads.c.id == 1).with_for_update()
+_ADD = insert(audit)
+_MOVE = (
+    update(heads).where(heads.c.id == 1).values(seq=bindparam("to_seq"), hash=bindparam("to_hash"))
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -46,9 +51,7 @@ class _Waiting:
 
 def append_in(conn: Connection, records: Sequence[AuditRecord]) -> list[AuditEntry]:
     """Append storable records inside the caller's write transaction."""
-    head = conn.execute(
-        select(heads.c.seq, heads.c.hash).where(heads.c.id == 1).with_for_update()
-    ).one_or_none()
+    head = conn.execute(_HEAD).one_or_none()
     if head is None:
         raise store_error("written")
     seq, previous = head
@@ -61,8 +64,8 @@ def append_in(conn: Connection, records: Sequence[AuditRecord]) -> list[AuditEnt
         previous = row["hash"]
         rows.append(row)
     # A head that was moved by hand meets the primary key here: nothing is answered any more.
-    conn.execute(insert(audit), rows)
-    conn.execute(update(heads).where(heads.c.id == 1).values(seq=seq, hash=previous))
+    conn.execute(_ADD, rows)
+    conn.execute(_MOVE, {"to_seq": seq, "to_hash": previous})
     return entries
 
 
