@@ -32,7 +32,7 @@ class Limits:
         threads: Threads of the reading engine; 0 takes all processors.
     """
 
-    streams_per_principal: int = 8
+    streams_per_principal: int = 64
     memory: str = "1GB"
     scan_seconds: int = 3600
     message_bytes: int = 4_000_000

@@ -5,6 +5,7 @@ Tokens live in private attributes and in call headers only; no error or `repr` h
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -144,6 +145,27 @@ class Connection:
         info = self._call(lambda client, options: client.get_flight_info(descriptor, options))
         tickets = tuple(endpoint.ticket for endpoint in info.endpoints)
         return info.schema, tickets, receipt_from_wire(json.loads(info.app_metadata))
+
+    def open(
+        self, request: ScanRequest
+    ) -> tuple[flight.FlightStreamReader, Receipt, tuple[flight.Ticket, ...]]:
+        """Start a scan: the stream of its first part, its signed receipt, the other tickets.
+
+        One call instead of `plan` and `get`.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+        ticket = flight.Ticket(b"scan:" + request_to_wire(request))
+
+        def start(client: flight.FlightClient, _: Any) -> Any:
+            # A deadline would end the stream, however long it is meant to be.
+            stream = client.do_get(ticket, self._options())
+            return stream, json.loads(stream.read_chunk().app_metadata.to_pybytes())
+
+        stream, opening = self._call(start)
+        others = tuple(flight.Ticket(base64.b64decode(t)) for t in opening["tickets"])
+        return stream, receipt_from_wire(opening["receipt"]), others
 
     def get(self, ticket: flight.Ticket) -> flight.FlightStreamReader:
         """Open the stream of one part. A ticket is good once, so this is never repeated.

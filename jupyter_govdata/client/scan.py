@@ -30,17 +30,19 @@ class FlightScan:
 
     def __init__(self, connection: Connection, request: ScanRequest) -> None:
         self._connection = connection
-        self.schema, self._tickets, receipt = connection.plan(request)
+        first, receipt, tickets = connection.open(request)
+        self.schema: pa.Schema = first.schema
         self.receipts: list[Receipt] = [receipt]
+        self._parts: tuple[flight.FlightStreamReader | flight.Ticket, ...] = (first, *tickets)
         self.rows = 0
         self.bytes = 0
-        self._streams: list[flight.FlightStreamReader] = []
+        self._streams: list[flight.FlightStreamReader] = [first]
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 
     def reader(self) -> pa.RecordBatchReader:
         """Return the batches as one stream; call it once."""
-        batches = self._one() if len(self._tickets) == 1 else self._parallel()
+        batches = self._one() if len(self._parts) == 1 else self._parallel()
         return pa.RecordBatchReader.from_batches(self.schema, batches)
 
     def cancel(self) -> None:
@@ -50,10 +52,12 @@ class FlightScan:
             for stream in self._streams:
                 stream.cancel()
 
-    def _part(self, ticket: flight.Ticket) -> Iterator[pa.RecordBatch]:
-        stream = self._connection.get(ticket)
-        with self._lock:
-            self._streams.append(stream)
+    def _part(self, part: flight.FlightStreamReader | flight.Ticket) -> Iterator[pa.RecordBatch]:
+        stream = part
+        if isinstance(part, flight.Ticket):
+            stream = self._connection.get(part)
+            with self._lock:
+                self._streams.append(stream)
         complete = False
         try:
             while not self._stopped.is_set():
@@ -81,10 +85,10 @@ class FlightScan:
                 stream.cancel()
 
     def _one(self) -> Iterator[pa.RecordBatch]:
-        yield from self._part(self._tickets[0])
+        yield from self._part(self._parts[0])
 
     def _parallel(self) -> Iterator[pa.RecordBatch]:
-        batches: queue.Queue[Any] = queue.Queue(QUEUED_BATCHES * len(self._tickets))
+        batches: queue.Queue[Any] = queue.Queue(QUEUED_BATCHES * len(self._parts))
 
         def put(item: Any) -> None:
             while not self._stopped.is_set():
@@ -94,18 +98,16 @@ class FlightScan:
                     continue
                 return
 
-        def pump(ticket: flight.Ticket) -> None:
+        def pump(part: flight.FlightStreamReader | flight.Ticket) -> None:
             try:
-                for batch in self._part(ticket):
+                for batch in self._part(part):
                     put(batch)
             except GovDataError as error:
                 put(error)
             finally:
                 put(_END)
 
-        threads = [
-            threading.Thread(target=pump, args=(ticket,), daemon=True) for ticket in self._tickets
-        ]
+        threads = [threading.Thread(target=pump, args=(part,), daemon=True) for part in self._parts]
         for thread in threads:
             thread.start()
         open_parts = len(threads)

@@ -6,6 +6,7 @@ docs/reference/wire.md.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import logging
 import secrets
@@ -25,9 +26,13 @@ from jupyter_govdata.errors import (
 from jupyter_govdata.gateway.actions import ACTIONS
 from jupyter_govdata.gateway.composer import Gateway
 from jupyter_govdata.gateway.loading import LoadRequest
+from jupyter_govdata.gateway.scans import PreparedScan
 from jupyter_govdata.model.wire import canonical_json, parse_json, request_from_wire, to_wire
 
 log = logging.getLogger("jupyter_govdata.gateway")
+
+DIRECT = b"scan:"
+MAX_TICKET = 4_096
 
 
 def flight_error(error: BaseException) -> flight.FlightError:
@@ -121,16 +126,7 @@ class Server(flight.FlightServerBase):
     def _scan_info(self, principal: str, descriptor: flight.FlightDescriptor) -> flight.FlightInfo:
         command = self._command(descriptor)
         prepared = self._gateway.scans.prepare(principal, request_from_wire(command))
-        expires = prepared.expires
-        endpoints = [
-            flight.FlightEndpoint(
-                self._gateway.tickets.seal(
-                    {"scan": prepared.scan_id, "part": part}, principal, expires
-                ),
-                [],
-            )
-            for part in range(prepared.parts)
-        ]
+        endpoints = [flight.FlightEndpoint(ticket, []) for ticket in self._tickets(prepared)]
         # The receipt comes with the plan too: a reader who needs only the first rows stops
         # before the end of the stream, and what was read must be provable all the same.
         receipt = canonical_json(to_wire(prepared.receipt))
@@ -138,6 +134,14 @@ class Server(flight.FlightServerBase):
         return flight.FlightInfo(
             prepared.schema, descriptor, endpoints, -1, -1, app_metadata=receipt
         )
+
+    def _tickets(self, prepared: PreparedScan, first: int = 0) -> list[bytes]:
+        return [
+            self._gateway.tickets.seal(
+                {"scan": prepared.scan_id, "part": part}, prepared.principal, prepared.expires
+            )
+            for part in range(first, prepared.parts)
+        ]
 
     def _command(self, descriptor: flight.FlightDescriptor) -> bytes:
         if descriptor.descriptor_type != flight.DescriptorType.CMD:
@@ -150,40 +154,53 @@ class Server(flight.FlightServerBase):
     def do_get(
         self, context: flight.ServerCallContext, ticket: flight.Ticket
     ) -> flight.FlightDataStream:
-        """Stream one part of a scan; the last message carries the signed receipt."""
-        return self._guarded(lambda: self._open_part(context, ticket))
+        """Stream one part of a scan; the last message carries the signed receipt.
+
+        The ticket is one of a plan, or ``scan:`` and a scan request: then the first part comes
+        at once, led by a message with the receipt and the tickets of the other parts.
+        """
+        return self._guarded(lambda: self._open_part(context, ticket.ticket))
 
     def _open_part(
-        self, context: flight.ServerCallContext, ticket: flight.Ticket
+        self, context: flight.ServerCallContext, ticket: bytes
     ) -> flight.FlightDataStream:
         principal = self._principal(context)
-        now = dt.datetime.now(dt.UTC)
-        if len(ticket.ticket) > 4096:
-            raise ProtocolError("the ticket is too large")
-        payload = self._gateway.tickets.unseal(ticket.ticket, principal, now)
-        part = int(payload["part"])
-        prepared = self._gateway.scans.redeem(principal, str(payload["scan"]), part)
-        batches = self._gateway.scans.stream(prepared, part)
-        receipt = canonical_json(to_wire(prepared.receipt))
-        return flight.GeneratorStream(
-            prepared.schema, self._messages(context, prepared.schema, batches, receipt)
-        )
+        scans = self._gateway.scans
+        lead: list[Any] = []
+        if ticket.startswith(DIRECT):
+            message = ticket.removeprefix(DIRECT)
+            if len(message) > self._gateway.config.limits.message_bytes:
+                raise ProtocolError("the message is too large")
+            prepared = scans.prepare(principal, request_from_wire(message))
+            part = 0
+            scans.redeem(principal, prepared.scan_id, part)
+            others = [base64.b64encode(t).decode() for t in self._tickets(prepared, 1)]
+            opening = {"receipt": to_wire(prepared.receipt), "tickets": others}
+            lead = [(_no_rows(prepared.schema), pa.py_buffer(canonical_json(opening)))]
+        else:
+            if len(ticket) > MAX_TICKET:
+                raise ProtocolError("the ticket is too large")
+            payload = self._gateway.tickets.unseal(ticket, principal, dt.datetime.now(dt.UTC))
+            part = int(payload["part"])
+            prepared = scans.redeem(principal, str(payload["scan"]), part)
+        last = (_no_rows(prepared.schema), pa.py_buffer(canonical_json(to_wire(prepared.receipt))))
+        messages = self._messages(context, lead, scans.stream(prepared, part), last)
+        return flight.GeneratorStream(prepared.schema, messages)
 
     def _messages(
         self,
         context: flight.ServerCallContext,
-        schema: pa.Schema,
+        lead: list[Any],
         batches: Iterator[pa.RecordBatch],
-        receipt: bytes,
+        last: Any,
     ) -> Iterator[Any]:
         try:
+            yield from lead
             for batch in batches:
                 if context.is_cancelled():
                     return
                 yield batch
-            empty = schema.empty_table().to_batches(max_chunksize=1)
-            last = empty[0] if empty else pa.RecordBatch.from_pylist([], schema=schema)
-            yield last, pa.py_buffer(receipt)
+            yield last
         except BaseException as exc:
             if isinstance(exc, GeneratorExit):
                 raise
@@ -261,6 +278,10 @@ class Server(flight.FlightServerBase):
     def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Refuse: not part of the protocol."""
         raise flight_error(ProtocolError("this gateway exchanges no streams"))
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=schema)
 
 
 def _read(path: str) -> bytes:
