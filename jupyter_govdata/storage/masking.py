@@ -175,6 +175,11 @@ class Masker:
             return ()
         return template_columns(self.domain_of(column))
 
+    def blind(self, column: str, kind: pa.DataType) -> bool:
+        """Return True if a column is shown without its values, so that none need be read."""
+        mask = self.masks.get(column)
+        return mask is not None and effective(mask, kind).kind in ("null", "constant")
+
     def apply(self, column: str, array: pa.Array, raw: Mapping[str, pa.Array]) -> pa.Array:
         """Return the column as it is shown.
 

@@ -47,11 +47,13 @@ class _Shape:
 
     Args:
         raw: Columns that leave the reader: shown ones, and what masks and `late` need.
+        blind: Columns that are shown without their values being read.
         early: Row filter and conditions on unmasked columns, bound to raw types.
         late: Conditions that touch a masked column, bound to shown types.
     """
 
     raw: tuple[str, ...]
+    blind: tuple[str, ...]
     early: Predicate
     late: Predicate
 
@@ -158,12 +160,13 @@ def _shape(
     early, late = split_predicate(predicate, masker.masks)
     late = bind_predicate(late, shown)
     early = bind_predicate(And((row_filter, early)), schema)
-    raw = dict.fromkeys((*columns, *sorted(columns_of(late))))
+    needed = dict.fromkeys((*columns, *sorted(columns_of(late))))
+    kinds = {name: field_of(name, schema).type for name in needed}
+    blind = tuple(name for name in needed if masker.blind(name, kinds[name]))
+    raw = dict.fromkeys(name for name in needed if name not in blind)
     for name in tuple(raw):
-        raw.update(dict.fromkeys(masker.reads(name)))
-    for name in raw:
-        field_of(name, schema)
-    return _Shape(tuple(raw), FALSE if late == FALSE else early, late)
+        raw.update((field_of(other, schema).name, None) for other in masker.reads(name))
+    return _Shape(tuple(raw), blind, FALSE if late == FALSE else early, late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +284,11 @@ class _Job:
             for name, array in zip(names, batch.columns, strict=False)
         }
         masked = {name: self.masker.apply(name, raw[name], raw) for name in names}
+        for name in self.shape.blind:
+            unread = pa.nulls(batch.num_rows, self.schema.field(name).type)
+            masked[name] = self.masker.apply(name, unread, raw)
         if late is not None:
+            names = tuple(masked)
             kept = late.kept(names, pa.RecordBatch.from_arrays(list(masked.values()), list(names)))
             masked = dict(zip(names, kept.columns, strict=True))
             batch = kept
