@@ -267,3 +267,15 @@ def test_readme_says_what_others_see(in_demo_folder: Path) -> None:
         with gd.connect("demo-lake", user=user) as session, pytest.raises(gd.RefusalError) as no:
             session.sql(query, purpose=purpose)
         assert f"``{no.value.message}" in said
+
+
+def test_attack_numbers_in_tests_are_explained_in_the_threat_model() -> None:
+    used = {
+        number
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for docstring in re.findall(r'"""(.*?)"""', file.read_text(encoding="utf-8"), re.DOTALL)
+        for number in re.findall(r"\bT\d\d\b(?!:)", docstring)
+    }
+    text = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
+    assert used
+    assert sorted(n for n in used if f"| {n} |" not in text) == []
