@@ -28,6 +28,7 @@ from jupyter_govdata.errors import (
     ColumnNotFoundError,
     GatewayError,
     GovDataError,
+    LimitError,
     NotVisibleError,
     ProtocolError,
     PurposeError,
@@ -664,3 +665,26 @@ def test_stored_governance_that_was_changed_behind_our_back_is_parsed_again(fres
     fresh_world.gateway.ledger.apply(stored, {}, "somebody")
     with pytest.raises(NotVisibleError):
         read(fresh_world.connect("ana"), Scan("trials.patients"))
+
+
+def test_scan_over_its_deadline_is_stopped(tmp_path):
+    """T82."""
+    hurried = make_world(tmp_path, Limits(scan_seconds=0))
+    with pytest.raises(Exception, match="the scan took longer than 0 s"):
+        read(hurried.connect("ana"), Scan("trials.patients"))
+    hurried.close()
+
+
+def test_load_batch_over_the_limit_is_refused_and_leaves_no_asset(tmp_path):
+    """T82."""
+    small = make_world(tmp_path, Limits(load_batch_bytes=10_000))
+    table = pa.table({"blob": ["x" * 100_000]})
+    with pytest.raises(LimitError, match="larger than 10000 bytes"):
+        small.connect("dina").put(
+            {"v": 1, "asset": "trials.big", "mode": "create"},
+            table.schema,
+            iter(table.to_batches()),
+            dict,
+        )
+    assert not small.gateway.catalog.exists("trials.big")
+    small.close()
