@@ -93,7 +93,9 @@ def open_tour(lake: str | Path) -> int:
             shutil.copyfile(tour_notebook(), copy)
     except OSError as exc:
         raise StorageError(f"the tour cannot be copied into `{copy.parent}`") from exc
-    command = [sys.executable, "-m", "jupyterlab", str(copy)]
+    # In a container one is root, and JupyterLab wants to hear that this is meant.
+    root = ["--allow-root"] if os.geteuid() == 0 else []
+    command = [sys.executable, "-m", "jupyterlab", *root, str(copy)]
     return subprocess.run(command, env=_environment(folder), check=False).returncode  # noqa: S603
 
 
