@@ -55,6 +55,15 @@ def field_ids(schema: pa.Schema) -> dict[int, str]:
     return {int(field.metadata[b"PARQUET:field_id"]): field.name for field in schema}
 
 
+def domain_columns(template: str) -> tuple[str, ...]:
+    """Return the columns that a domain template reads.
+
+    >>> domain_columns("{study_id}:{id_type}")
+    ('study_id', 'id_type')
+    """
+    return tuple(column for _, column, _, _ in Formatter().parse(template) if column is not None)
+
+
 def _domain(template: str, names: Mapping[str, str]) -> str | None:
     """Rename the columns that a domain template reads; None if one of them is missing."""
     parts: list[str] = []

@@ -12,7 +12,7 @@ import pyarrow as pa
 from jupyter_govdata.catalog import Catalog, Version
 from jupyter_govdata.errors import NotVisibleError, PurposeError
 from jupyter_govdata.gateway.access import Access, utc_now
-from jupyter_govdata.gateway.binding import bind, field_ids
+from jupyter_govdata.gateway.binding import bind, domain_columns, field_ids
 from jupyter_govdata.gateway.state import PolicyState
 from jupyter_govdata.model import view as views
 from jupyter_govdata.model.asset import Asset, Column, Snapshot, namespace_of
@@ -150,7 +150,7 @@ class Cards:
             for name in bound.visible
         )
         return AssetView(
-            asset=replace(card, columns=columns),
+            asset=_without_hidden(card, columns),
             access=_access(decision),
             columns=tuple(
                 ColumnAccess(n, bound.masks[n].kind, bound.masks[n].policy)
@@ -163,7 +163,7 @@ class Cards:
             policies=tuple(name for name, _ in explained.policies),
             purpose=purpose,
             epoch=state.epoch,
-            snapshot=self._snapshot(asset, version),
+            snapshot=self._snapshot(asset, version, decision),
             arrow_schema=visible.serialize().to_pybytes(),
         )
 
@@ -174,11 +174,9 @@ class Cards:
             # The card was declared before any data was loaded.
             return None
 
-    def _snapshot(self, asset: str, version: Version) -> Snapshot | None:
-        return next(
-            (s for s in self._catalog.versions(asset) if s.snapshot_id == version.snapshot_id),
-            None,
-        )
+    def _snapshot(self, asset: str, version: Version, decision: Decision) -> Snapshot | None:
+        made = (s for s in self._catalog.versions(asset) if s.snapshot_id == version.snapshot_id)
+        return next((_told(s, decision) for s in made), None)
 
     def _closed(
         self, state: PolicyState, card: Asset, purpose: str, decision: Decision | None
@@ -218,9 +216,25 @@ class Cards:
         """
         _, _, decision = self._access.select(principal, asset, declared)
         found = sorted(self._catalog.versions(asset), key=lambda s: s.committed_at, reverse=True)
-        if decision.row_filter == TRUE:
-            return tuple(found)
-        return tuple(
-            replace(s, added_rows=None, removed_rows=None, total_rows=None, provenance={})
-            for s in found
-        )
+        return tuple(_told(s, decision) for s in found)
+
+
+def _told(snapshot: Snapshot, decision: Decision) -> Snapshot:
+    """Return a snapshot without what would count hidden rows (T31)."""
+    if decision.row_filter == TRUE:
+        return snapshot
+    return replace(snapshot, added_rows=None, removed_rows=None, total_rows=None, provenance={})
+
+
+def _without_hidden(card: Asset, columns: tuple[Column, ...]) -> Asset:
+    """Return the card with these columns, and no word of any other."""
+    names = {column.name for column in columns}
+    shown = tuple(
+        c if names.issuperset(domain_columns(c.domain)) else replace(c, domain="") for c in columns
+    )
+    subject = card.subject
+    if subject is not None and not names.issuperset(
+        (subject.column, *domain_columns(subject.domain))
+    ):
+        subject = None
+    return replace(card, columns=shown, subject=subject)

@@ -41,7 +41,7 @@ from jupyter_govdata.model.predicate import And, Compare, In, IsNull, Predicate
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.wire import canonical_json, fragment_to_wire
 from jupyter_govdata.stamps.verify import verify_receipt
-from tests.gateway.world import CONSENTED, FILES, PATIENTS, POLICIES, World, make_world
+from tests.gateway.world import CARDS, CONSENTED, FILES, PATIENTS, POLICIES, World, make_world
 
 
 def read(connection: Connection, fragment: Fragment, purpose: str | None = None) -> pa.Table:
@@ -316,6 +316,32 @@ def test_versions_of_a_filtered_asset_tell_no_row_counts_nor_provenance(world):
         assert snapshot["total_rows"] is None
         assert snapshot["added_rows"] is None
         assert snapshot["provenance"] == {}
+
+
+def test_card_of_a_filtered_asset_tells_no_row_counts_nor_hidden_columns(world):
+    """T22, T31."""
+    card = world.connect("ana").act("view", {"asset": "trials.patients"})
+    assert card["snapshot"]["total_rows"] is None
+    assert card["snapshot"]["provenance"] == {}
+    assert "secret" not in json.dumps(card)
+    whole = world.connect("dina").act("view", {"asset": "trials.patients"})
+    assert whole["snapshot"]["total_rows"] == PATIENTS.num_rows
+
+
+def test_card_names_no_subject_column_that_is_hidden(fresh_world):
+    """T22: neither as the subject nor inside a domain."""
+    card = CARDS.replace(
+        'patient: {description: Patient number., domain: "T:patient", tags: {identifier: direct}}',
+        "patient: {tags: {sensitivity: secret}}\n"
+        '      arm: {domain: "{patient}:arm"}\n      study: {domain: "T:study"}',
+    )
+    assert card != CARDS
+    fresh_world.apply(cards=card)
+    shown = fresh_world.connect("ana").act("view", {"asset": "trials.patients"})
+    assert "patient" not in json.dumps(shown).replace("trials.patients", "").replace("Patients", "")
+    domains = {c["name"]: c["domain"] for c in shown["asset"]["columns"]}
+    assert domains["arm"] == ""
+    assert domains["study"] == "T:study"
 
 
 def test_old_snapshot_is_filtered_by_todays_consent(fresh_world):
