@@ -6,7 +6,7 @@ text. One `scanner` call is one governed scan, so a self-join reads the asset tw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -73,10 +73,9 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         filter: pc.Expression | None = None,  # noqa: A002  # pyarrow's name
         **_: Any,
     ) -> GovernedScanner:
-        """Start a governed scan of `columns`, in this order, with the rows that meet `filter`.
+        """Prepare a governed scan of `columns`, in this order, with the rows that meet `filter`.
 
         Raises:
-            GovDataError: The gateway refuses.
             UnreadableFilterError: The filter cannot be taken over exactly.
         """
         reads = self._reads()
@@ -93,8 +92,26 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         if predicate != TRUE:
             fragment = Filter(fragment, predicate)
         request = ScanRequest(Project(fragment, tuple(needed)), reads.purpose)
+        schema = self._part(asked)
+        return GovernedScanner(
+            schema, lambda: self._batches(reads, request, self._part(needed), schema, local)
+        )
+
+    def _batches(
+        self,
+        reads: Reads,
+        request: ScanRequest,
+        expected: pa.Schema,
+        schema: pa.Schema,
+        local: Sequence[Condition],
+    ) -> Iterator[pa.RecordBatch]:
+        """Ask for the scan and yield what it gives.
+
+        UPSTREAM: while `scanner` waits, DuckDB's other threads spin and take the processor from
+        the gateway; while a reader waits, they sleep. So the gateway is asked here.
+        """
         stream = reads.open(request)
-        if _form(plain_schema(stream.schema)) != _form(self._part(needed)):
+        if _form(plain_schema(stream.schema)) != _form(expected):
             stream.cancel()
             stale = StaleDecisionError(
                 f"what you may see of `{self._view.asset.name}` has changed",
@@ -102,8 +119,7 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
             )
             reads.fail(stale)
             raise stale
-        schema = self._part(asked)
-        return GovernedScanner(schema, lambda: reads.batches(stream, schema, local))
+        yield from reads.batches(stream, schema, local)
 
     def _split(self, conditions: Sequence[Condition]) -> tuple[Predicate, list[Condition]]:
         """Return what the gateway applies and what is left to do here.
