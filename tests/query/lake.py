@@ -145,9 +145,6 @@ class Lake:
     def close(self) -> None:
         self._connection.close()
 
-    def epoch(self) -> int:
-        return self.epoch_now
-
     def namespaces(self) -> tuple[str, ...]:
         return tuple(sorted({name.split(".")[0] for name in self.names()}))
 
