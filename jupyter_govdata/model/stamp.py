@@ -55,6 +55,11 @@ class Stamp:
         result_digest: See `jupyter_govdata.stamps.digest`.
         wall: ``enforced`` or ``advisory`` (invariant 8).
         versions: Package name -> version, of what computed the result.
+        status: ``complete``; ``partial``: the result was not read to its end; ``failed``;
+            ``interrupted``. Only a complete one has a result digest, the others ``""``.
+        error: Code of the error of a failed query, else ``""``.
+        pins: Asset name -> snapshot id of what was read without a version in the query's text:
+            what a rerun has to pin.
     """
 
     query_digest: str
@@ -63,3 +68,6 @@ class Stamp:
     result_digest: str
     wall: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    status: str = "complete"
+    error: str = ""
+    pins: Mapping[str, int] = field(default_factory=dict)

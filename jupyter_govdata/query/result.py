@@ -38,6 +38,7 @@ class QueryResult:
         ordered: The query fixes the order of rows.
         changed_rows: Rows that a statement without a result wrote, or None.
         seconds: Wall-clock time of the query.
+        pins: Asset name -> snapshot id of what was read without a version in the query's text.
         scanned_rows: Rows that the gateway sent.
         scanned_bytes: Their size in Arrow's memory format.
         notes: Remarks about the query.
@@ -54,6 +55,7 @@ class QueryResult:
     ordered: bool = False
     changed_rows: int | None = None
     seconds: float = 0.0
+    pins: Mapping[str, int] = field(default_factory=dict)
     scanned_rows: int = 0
     scanned_bytes: int = 0
     notes: tuple[str, ...] = ()
@@ -88,6 +90,7 @@ class QueryResult:
             table=self.table,
             ordered=self.ordered,
             wall=self.wall,
+            pins=self.pins,
         )
 
     def __len__(self) -> int:

@@ -279,6 +279,12 @@ def summary(
         "views": dict(views),
         "purpose": next(filter(None, decided), purpose or ""),
         "wall": source.wall,
+        "pins": {
+            receipt.asset: receipt.snapshot_id
+            for reads in done
+            for receipt, at in reads.receipts()
+            if at is None
+        },
         "scanned_rows": sum(reads.rows for reads in done),
         "scanned_bytes": sum(reads.bytes for reads in done),
         "notes": tuple(notes),

@@ -31,10 +31,13 @@ FORMAT = 1
 METADATA_KEY = "govdata"
 """Key of the output's metadata that holds what changes from run to run."""
 
+STATUSES = ("complete", "partial", "failed", "interrupted")
+
 _STAMPED_PACKAGES = ("duckdb", "jupyter_govdata", "pyarrow")
 _MIME = re.compile(r"application/vnd\.govdata\.stamp\.v([0-9]{1,4})\+json")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RESULT_DIGEST = re.compile(r"v1:[0-9a-f]{64}")
+_NO_RESULT = "v1:" + 64 * "0"
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SNAPSHOT_ID = re.compile(r"0|[1-9][0-9]{0,18}")
 _RECEIPT_KINDS: Mapping[str, type] = {
@@ -59,6 +62,9 @@ _STAMP_KINDS: Mapping[str, type] = {
     "result_digest": str,
     "wall": str,
     "versions": dict,
+    "status": str,
+    "error": str,
+    "pins": dict,
 }
 
 
@@ -82,24 +88,32 @@ def make_stamp(
     query: str,
     parameters: Mapping[str, Any],
     receipts: Iterable[Receipt],
-    table: pa.Table,
+    table: pa.Table | None,
     ordered: bool,
     wall: str,
+    pins: Mapping[str, int],
+    status: str = "complete",
+    error: str = "",
 ) -> Stamp:
-    """Return the stamp of a result.
+    """Return the stamp of a query.
 
     Args:
         query: Text as written.
         parameters: Values bound to its parameters, by name.
         receipts: Of all scans of the query; equal ones are kept once.
-        table: The whole result.
+        table: The whole result; None unless the query is complete.
         ordered: The order of rows is part of the result.
         wall: ``enforced`` or ``advisory``.
+        pins: See `Stamp.pins`.
+        status: See `Stamp.status`.
+        error: See `Stamp.error`.
 
     Raises:
-        StampError: A parameter or a column has a type that cannot be stamped, or the wall has
-            another name.
+        StampError: A parameter or a column has a type that cannot be stamped, the wall or the
+            status has another name, or a complete result has no table.
     """
+    if status not in STATUSES or (status == "complete") != (table is not None):
+        raise StampError("a stamp is `complete` with its table, or has another status without")
     if wall not in ("enforced", "advisory"):
         raise StampError("a wall is `enforced` or `advisory`")
     named = {name: _parameter(name, value) for name, value in parameters.items()}
@@ -107,9 +121,12 @@ def make_stamp(
         query_digest=hashlib.sha256(query.encode()).hexdigest(),
         parameters_digest=hashlib.sha256(canonical_json(named)).hexdigest(),
         receipts=tuple(sorted(set(receipts), key=_place)),
-        result_digest=result_digest(table, ordered=ordered),
+        result_digest="" if table is None else result_digest(table, ordered=ordered),
         wall=wall,
         versions=dict(_versions()),
+        status=status,
+        error=error,
+        pins=dict(sorted(pins.items())),
     )
 
 
@@ -168,6 +185,7 @@ def stamp_bundle(
     for receipt in body["receipts"]:
         # JavaScript reads numbers as doubles and would change a 64-bit snapshot id.
         receipt["snapshot_id"] = str(receipt["snapshot_id"])
+    body["pins"] = {name: str(pin) for name, pin in stamp.pins.items()}
     return {STAMP_MIME: body, "text/plain": _line(stamp)}, {METADATA_KEY: dict(volatile)}
 
 
@@ -175,7 +193,8 @@ def _line(stamp: Stamp) -> str:
     pairs = dict.fromkeys((r.asset, r.snapshot_id) for r in stamp.receipts)
     sources = ", ".join(f"{asset} @ {snapshot}" for asset, snapshot in pairs) or "no governed asset"
     purposes = ", ".join(sorted({r.purpose for r in stamp.receipts}))
-    return " · ".join(part for part in (f"govdata: {sources}", purposes, stamp.wall) if part)
+    status = "" if stamp.status == "complete" else stamp.status
+    return " · ".join(p for p in (f"govdata: {sources}", purposes, stamp.wall, status) if p)
 
 
 def stamp_from_bundle(data: Mapping[str, Any]) -> Stamp:
@@ -211,14 +230,20 @@ def _stamp(data: Any) -> Stamp:
         fields.pop("v") == FORMAT
         and _DIGEST.fullmatch(fields["query_digest"])
         and _DIGEST.fullmatch(fields["parameters_digest"])
-        and _RESULT_DIGEST.fullmatch(fields["result_digest"])
+        and fields["status"] in STATUSES
+        and _RESULT_DIGEST.fullmatch(fields["result_digest"] or _NO_RESULT)
+        and bool(fields["result_digest"]) == (fields["status"] == "complete")
+        and all(
+            isinstance(pin, str) and _SNAPSHOT_ID.fullmatch(pin) for pin in fields["pins"].values()
+        )
         and fields["wall"] in ("enforced", "advisory")
         and all(isinstance(v, str) for v in fields["versions"].values())
     )
     if not fit:
-        raise StampError("a stamp is malformed: a digest, the wall or a version does not parse")
+        raise StampError("a stamp is malformed: a digest, the status or a version does not parse")
     fields["receipts"] = tuple(_receipt(r) for r in fields["receipts"])
     fields["versions"] = dict(fields["versions"])
+    fields["pins"] = {str(name): int(pin) for name, pin in fields["pins"].items()}
     return Stamp(**fields)
 
 

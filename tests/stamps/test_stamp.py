@@ -60,6 +60,7 @@ def stamp(**changes: Any) -> Stamp:
         "table": TABLE,
         "ordered": False,
         "wall": "advisory",
+        "pins": {"trials.outcomes": 2**63 - 1},
     }
     return make_stamp(**{**given, **changes})
 
@@ -192,6 +193,12 @@ SPOILED = [
     ("wall", "strong"),
     ("versions", {"a": 1}),
     ("more", 1),
+    ("status", "done"),
+    ("status", "failed"),
+    ("result_digest", ""),
+    ("error", 1),
+    ("pins", {"a.b": 1}),
+    ("pins", {"a.b": "1e3"}),
     ("receipts.0.snapshot_id", 12),
     ("receipts.0.snapshot_id", "1e3"),
     ("receipts.0.snapshot_id", "-1"),
