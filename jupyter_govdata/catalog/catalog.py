@@ -160,7 +160,8 @@ class Catalog:
             NotVisibleError: No such asset.
             SnapshotNotFoundError: Unknown or expired.
         """
-        return resolve(self._table(name), name, at)
+        with catalog_errors(name):
+            return self._heads.version(asset_name(name), at)
 
     def versions(self, name: str) -> list[Snapshot]:
         """Return all snapshots that are kept, oldest first."""
