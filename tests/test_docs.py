@@ -19,7 +19,8 @@ from jupyter_govdata.formats.registry import BUILT_IN
 from jupyter_govdata.formats.text import MARKERS
 from jupyter_govdata.model.decision import ACTIONS as POLICY_ACTIONS
 from jupyter_govdata.model.decision import MASK_KINDS
-from jupyter_govdata.notebook.arguments import SqlArguments, govdata_commands, parse_sql_line
+from jupyter_govdata.notebook.arguments import govdata_commands
+from jupyter_govdata.query.cell import SqlArguments, parse_sql_line
 from jupyter_govdata.session import Session
 
 ROOT = Path(__file__).parent.parent

@@ -1,60 +1,14 @@
-"""What stands behind ``%govdata`` and ``%%govsql``. Runs in the kernel."""
+"""What stands behind ``%govdata``. Runs in the kernel."""
 
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
 from jupyter_govdata.errors import ConfigError
-
-# The assignment stands at the head only: `SELECT 1 << 3` is SQL.
-_ASSIGN = re.compile(r"\s*([^\W\d]\w*)\s*<<(?=\s|$)")
-_OPTION = re.compile(r"\s*--(purpose|limit)(?:=|\s+)(\"[^\"]*\"|'[^']*'|\S+)(?=\s|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class SqlArguments:
-    """``[NAME <<] [--purpose P] [--limit N]`` and the SQL behind it.
-
-    Args:
-        rest: SQL on the same line.
-        name: Variable to assign the result to, or None.
-        purpose: Purpose of this query, or None.
-        limit: Rows to show, or None.
-    """
-
-    rest: str
-    name: str | None = None
-    purpose: str | None = None
-    limit: int | None = None
-
-
-def parse_sql_line(line: str) -> SqlArguments:
-    """Split the first line of ``%%govsql``.
-
-    Raises:
-        ConfigError: A limit that is not a number.
-    """
-    name: str | None = None
-    options: dict[str, str] = {}
-    while True:
-        if name is None and (found := _ASSIGN.match(line)):
-            name = found[1]
-        elif found := _OPTION.match(line):
-            options[found[1]] = found[2].strip("'\"")
-        else:
-            break
-        line = line[found.end() :]
-    limit = options.get("limit")
-    if limit is not None and not (limit.isdecimal() and limit.isascii()):
-        raise ConfigError("`--limit` takes a number of rows", hint="`%%govsql --limit 100`")
-    rows = None if limit is None else int(limit)
-    return SqlArguments(line.strip(), name, options.get("purpose"), rows)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -23,8 +23,9 @@ from IPython.core.magic import (
 
 from jupyter_govdata.errors import GovDataError, QueryError, StampError
 from jupyter_govdata.notebook import lazy, listing
-from jupyter_govdata.notebook.arguments import govdata_commands, parse_govdata, parse_sql_line
+from jupyter_govdata.notebook.arguments import govdata_commands, parse_govdata
 from jupyter_govdata.notebook.failures import short_errors
+from jupyter_govdata.query.cell import govsql_text, parse_sql_line
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -141,7 +142,7 @@ class GovDataMagics(Magics):
         with short_errors(self._shell):
             arguments = parse_sql_line(line)
         is_alone = bool(arguments.rest) or cell is None
-        sql = "\n".join(part for part in (arguments.rest, cell) if part)
+        sql = govsql_text(arguments, cell)
         with short_errors(self._shell, sql, first_line=1 if is_alone else 2):
             scope = {**self._shell.user_ns, **(local_ns or {})}
             variables = {k: v for k, v in scope.items() if not k.startswith("__")}

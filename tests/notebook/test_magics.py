@@ -16,7 +16,7 @@ from jupyter_govdata.errors import (
     QueryError,
 )
 from jupyter_govdata.model.stamp import STAMP_MIME
-from jupyter_govdata.notebook.arguments import parse_sql_line
+from jupyter_govdata.query.cell import parse_sql_line
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.stamps.stamp import stamp_from_bundle
 from tests.notebook.conftest import Notebook
