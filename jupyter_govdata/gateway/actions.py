@@ -71,6 +71,12 @@ def ls(gateway: Gateway, principal: str, data: Data) -> tuple[AssetSummary, ...]
     return gateway.cards.ls(principal, _optional(data, "namespace"), _optional(data, "purpose"))
 
 
+def names(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Name the visible assets, and the epoch that the answer is of."""
+    state_epoch, found = gateway.cards.names(principal, _optional(data, "purpose"))
+    return {"epoch": state_epoch, "names": found}
+
+
 def search(gateway: Gateway, principal: str, data: Data) -> tuple[AssetSummary, ...]:
     """List visible assets that match all words of `text`."""
     return gateway.cards.search(principal, _text(data, "text"), _optional(data, "purpose"))
@@ -162,6 +168,7 @@ ACTIONS: dict[str, Callable[[Gateway, str, Data], Any]] = {
         explain_as,
         governance,
         ls,
+        names,
         rename_column,
         search,
         tag,

@@ -52,6 +52,15 @@ class Cards:
                 raise
             return ""
 
+    def names(self, principal: str, declared: str | None) -> tuple[int, tuple[str, ...]]:
+        """Return the epoch and the sorted names that the principal may discover under it.
+
+        Nothing is decided but `discover`: cheap enough for every keystroke's completion.
+        """
+        state = self._access.state()
+        purpose = self._purpose(state, principal, declared)
+        return state.epoch, state.engine.discoverable(principal, purpose, utc_now())
+
     def ls(
         self, principal: str, namespace: str | None, declared: str | None
     ) -> tuple[AssetSummary, ...]:

@@ -23,6 +23,11 @@ class SessionCatalog:
         self._act = act
         self._view = view
 
+    def names(self) -> tuple[int, tuple[str, ...]]:
+        """Return the epoch and the names of all visible assets, sorted; cheaper than `ls`."""
+        answer = self._act("names", {})
+        return int(answer["epoch"]), tuple(answer["names"])
+
     def ls(self, namespace: str | None = None) -> list[AssetSummary]:
         """List visible assets, sorted by name."""
         return [summary_from_wire(s) for s in self._act("ls", {"namespace": namespace})]

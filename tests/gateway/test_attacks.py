@@ -125,6 +125,8 @@ def test_listing_and_search_show_only_what_may_be_discovered(world):
     assert [s["name"] for s in ana.act("ls")] == ["trials.patients", "trials.wide"]
     assert ana.act("search", {"text": "nobody else"}) == []
     assert [s["name"] for s in world.connect("nobody").act("ls")] == ["trials.wide"]
+    assert ana.act("names")["names"] == ["trials.patients", "trials.wide"]
+    assert world.connect("nobody").act("names")["names"] == ["trials.wide"]
 
 
 def test_explain_as_somebody_else_without_manage_is_refused(world):
