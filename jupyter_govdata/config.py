@@ -6,6 +6,7 @@ Runs everywhere; trusts the file and the environment it is given.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.model.pins import Pins
 
 LAKE_FORMAT = 1
 """Version of the lake folder's layout that this package writes and reads."""
@@ -209,6 +211,7 @@ class ClientSettings:
         purpose: ``GOVDATA_PURPOSE``.
         token_file: ``GOVDATA_TOKEN_FILE``: file with a bearer token, read at each renewal.
         tls_roots: ``GOVDATA_TLS_ROOTS``: PEM file of trusted certificate authorities.
+        pins: ``GOVDATA_PINS``: a pin file, or its JSON itself.
     """
 
     target: str = ""
@@ -216,14 +219,40 @@ class ClientSettings:
     purpose: str = ""
     token_file: str = ""
     tls_roots: str = ""
+    pins: Pins = field(default_factory=Pins)
 
 
 def read_client_settings(environ: Mapping[str, str]) -> ClientSettings:
-    """Read client settings from an environment mapping."""
+    """Read client settings from an environment mapping.
+
+    Raises:
+        ConfigError: A pin file that cannot be read or is none.
+    """
     return ClientSettings(
         target=environ.get("GOVDATA_GATEWAY") or environ.get("GOVDATA_LAKE", ""),
         user=environ.get("GOVDATA_USER", ""),
         purpose=environ.get("GOVDATA_PURPOSE", ""),
         token_file=environ.get("GOVDATA_TOKEN_FILE", ""),
         tls_roots=environ.get("GOVDATA_TLS_ROOTS", ""),
+        pins=_pins(environ.get("GOVDATA_PINS", "")),
     )
+
+
+def _pins(setting: str) -> Pins:
+    if not setting.strip():
+        return Pins()
+    is_inline = setting.lstrip().startswith("{")
+    name = "the JSON in `GOVDATA_PINS`" if is_inline else f"the pin file `{setting}`"
+    try:
+        text = setting if is_inline else Path(setting).expanduser().read_text(encoding="utf-8")
+        return Pins.from_wire(json.loads(text))
+    except OSError as exc:
+        raise ConfigError(
+            f"{name} cannot be read", hint="`GOVDATA_PINS` holds a path, or JSON that starts with {"
+        ) from exc
+    except ValueError as exc:
+        raise ConfigError(
+            f"{name} does not parse", hint='it looks like {"v": 1, "assets": {"a.b": "123"}}'
+        ) from exc
+    except ConfigError as exc:
+        raise ConfigError(f"{name}: {exc.message}", hint=exc.hint) from None

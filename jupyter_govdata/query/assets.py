@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
-from jupyter_govdata.errors import AccessDeniedError, GovDataError, NotVisibleError, QueryError
+from jupyter_govdata.errors import (
+    AccessDeniedError,
+    GovDataError,
+    NotVisibleError,
+    QueryError,
+    SnapshotNotFoundError,
+)
 from jupyter_govdata.model.asset import NAME_PART, namespace_of
 from jupyter_govdata.model.scan import At, Scan, ScanRequest
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.dataset import GovernedDataset
 from jupyter_govdata.query.faults import AT_CATALOG, suggestion
 from jupyter_govdata.query.names import Analysis, AtClause, Reference
+from jupyter_govdata.query.pinned import name_pin, pinned_at
 from jupyter_govdata.query.placeholders import Placeholder
 from jupyter_govdata.query.positions import place
 from jupyter_govdata.query.reads import Reads
@@ -29,6 +36,8 @@ _DUCKDBS_OWN = frozenset({"information_schema", "pg_catalog"})
 """Namespaces that DuckDB keeps for itself; assets there can be scanned, not named in SQL."""
 _DATABASES = frozenset({"memory", "temp", "system"})
 """Namespaces that are names of databases, too: DuckDB wants to hear which of the two is meant."""
+
+Located = TypeVar("Located", bound=GovDataError)
 
 
 class AssetTables:
@@ -55,6 +64,7 @@ class AssetTables:
         self._reads = reads
         self._names: frozenset[str] | None = None
         self._tables: dict[tuple[str, At | None], GovernedDataset] = {}
+        self._pinned: dict[str, At | None] = {}
         self._catalogs: dict[At, str] = {}
         self._cards: dict[tuple[str, At | None, str | None], AssetView] = {}
 
@@ -75,6 +85,7 @@ class AssetTables:
             QueryError: A version that cannot be one.
         """
         self.names()  # a schema for every visible namespace
+        self._repin(purpose)
         replaced: dict[Reference, str] = {}
         views: dict[str, AssetView] = {}
         done: dict[tuple[str, At | None], AssetView] = {}
@@ -86,6 +97,8 @@ class AssetTables:
                 view = done.get((reference.name, at)) or self.register(reference.name, at, purpose)
             except NotVisibleError as error:
                 raise self.not_visible(error, reference, analysis.text) from None
+            except SnapshotNotFoundError as error:
+                raise _located(error, reference, analysis.text) from None
             done[reference.name, at] = view
             views.setdefault(reference.name, view)
             namespace, name = reference.name.split(".")
@@ -100,12 +113,18 @@ class AssetTables:
         Raises:
             NotVisibleError: Missing or hidden.
             AccessDeniedError: Visible, but `select` is refused.
+            SnapshotNotFoundError: Not there at that version, or at the one that a pin names.
         """
-        view = self._cards.get((asset, at, purpose))
-        if view is None or not view.arrow_schema:
-            view = self._cards[asset, at, purpose] = self._source.view(asset, at, purpose)
+        pins = self._reads().pins
+        version = at or pinned_at(pins, asset)
+        try:
+            view = self._card(asset, version, purpose)
+        except SnapshotNotFoundError as error:
+            raise (error if at else name_pin(error, asset, pins)) from None
         if not view.arrow_schema:
-            raise self._refusal(asset, at, purpose, view)
+            raise self._refusal(asset, version, purpose, view)
+        if at is None:
+            self._pinned[asset] = version
         known = self._tables.get((asset, at))
         if known is None or not known.adopt(view):
             self._tables[asset, at] = self._make_view(view, asset, at)
@@ -135,10 +154,7 @@ class AssetTables:
         self._cards.clear()
         before = dict(self._tables)
         for asset, at in before:
-            try:
-                self.register(asset, at, self._reads().purpose)
-            except GovDataError:
-                continue  # the scan says what is wrong, if the query reads it at all
+            self._renew(asset, at, self._reads().purpose)
         return any(self._tables[key] is not before[key] for key in before)
 
     def names(self) -> frozenset[str]:
@@ -155,9 +171,26 @@ class AssetTables:
     ) -> NotVisibleError:
         """Add the place in the text and visible names that look alike."""
         error.hint = suggestion(reference.name, sorted(self.names())) or error.hint
-        located = place(QueryError(""), text, reference.start)
-        error.detail.update(located.detail)
-        return error
+        return _located(error, reference, text)
+
+    def _card(self, asset: str, version: At | None, purpose: str | None) -> AssetView:
+        view = self._cards.get((asset, version, purpose))
+        if view is None or not view.arrow_schema:
+            view = self._cards[asset, version, purpose] = self._source.view(asset, version, purpose)
+        return view
+
+    def _repin(self, purpose: str | None) -> None:
+        """Fit all known tables to the pins of this run: views of the user may read them, too."""
+        pins = self._reads().pins
+        for asset, before in tuple(self._pinned.items()):
+            if before != pinned_at(pins, asset):
+                self._renew(asset, None, purpose)
+
+    def _renew(self, asset: str, at: At | None, purpose: str | None) -> None:
+        try:
+            self.register(asset, at, purpose)
+        except GovDataError:
+            return  # the scan says what is wrong, if the query reads it at all
 
     def _is_candidate(self, reference: Reference) -> bool:
         namespace, _, name = reference.name.partition(".")
@@ -201,6 +234,11 @@ class AssetTables:
         finally:
             self._cursor.execute("USE memory.main")
         return dataset
+
+
+def _located(error: Located, reference: Reference, text: str) -> Located:
+    error.detail.update(place(QueryError(""), text, reference.start).detail)
+    return error
 
 
 def _version(analysis: Analysis, reference: Reference, parameters: Mapping[str, Any]) -> At | None:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
+from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import ScanRequest
 from jupyter_govdata.model.wire import request_to_wire
 from jupyter_govdata.query.assets import AssetTables
@@ -31,6 +32,8 @@ from jupyter_govdata.query.source import AssetSource
 from jupyter_govdata.query.worker import Job
 
 T = TypeVar("T")
+
+_NO_PINS = Pins()
 
 _SETTINGS = (
     "SET errors_as_json = true",  # with positions
@@ -70,6 +73,7 @@ class QueryEngine:
         *,
         purpose: str | None = None,
         frames: Mapping[str, Any] | None = None,
+        pins: Pins = _NO_PINS,
     ) -> QueryResult:
         """Run SQL and return the result of its last statement.
 
@@ -79,10 +83,12 @@ class QueryEngine:
             params: Values of ``$name``, ``:name`` and ``{{ name }}``; bound, never pasted.
             purpose: Of this query; None takes the principal's own.
             frames: Local tables by name; those that the SQL names are read.
+            pins: What is read at which snapshot where the SQL names no version.
 
         Raises:
             QueryError: The SQL or a parameter is wrong; with line and column where known.
             RefusalError: The gateway refuses.
+            SnapshotNotFoundError: A version or a pin that there is not (any more).
             KeyboardInterrupt: The user interrupted; the session stays usable.
         """
         analysis = analyse(sql)
@@ -98,6 +104,7 @@ class QueryEngine:
                 values=values,
                 purpose=purpose,
                 frames=frames or {},
+                pins=pins,
                 begin=self._begin,
             )
             try:
@@ -108,18 +115,19 @@ class QueryEngine:
                     self._reopen()
             return replace(result, seconds=time.perf_counter() - started)
 
-        return self._in_thread(work, purpose)
+        return self._in_thread(work, Reads(self._source, purpose, pins))
 
-    def scan(self, request: ScanRequest) -> QueryResult:
-        """Read one governed scan without SQL.
+    def scan(self, request: ScanRequest, pins: Pins = _NO_PINS) -> QueryResult:
+        """Read one governed scan without SQL, at its pin if it names no version.
 
         Raises:
             RefusalError: The gateway refuses.
+            SnapshotNotFoundError: A version or a pin that there is not (any more).
         """
 
         def work() -> QueryResult:
             started = time.perf_counter()
-            reads = self._begin(Reads(self._source, request.purpose))
+            reads = self._begin(Reads(self._source, request.purpose, pins))
             stream = reads.open(request)
             batches = list(reads.batches(stream, stream.schema, ()))
             return QueryResult(
@@ -129,7 +137,7 @@ class QueryEngine:
                 **summary(self._source, [reads], {}, request.purpose, ()),
             )
 
-        return self._in_thread(work, request.purpose)
+        return self._in_thread(work, Reads(self._source, request.purpose, pins))
 
     def close(self) -> None:
         """Close the connection; local tables are gone."""
@@ -144,11 +152,11 @@ class QueryEngine:
         self._reads = reads
         return reads
 
-    def _in_thread(self, work: Callable[[], T], purpose: str | None) -> T:
+    def _in_thread(self, work: Callable[[], T], reads: Reads) -> T:
         with self._lock:
             if self._job is not None:
                 self._job.join()  # an interrupted query that did not end in time
-            self._reads = Reads(self._source, purpose)
+            self._reads = reads
             self._job = job = Job(work, self._stop)
             try:
                 return job.wait()

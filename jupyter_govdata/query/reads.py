@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from jupyter_govdata.errors import GatewayError, GovDataError
+from jupyter_govdata.errors import GatewayError, GovDataError, SnapshotNotFoundError
+from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import At, FlatScan, ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.query.conditions import Condition
 from jupyter_govdata.query.expression import UnreadableFilterError
 from jupyter_govdata.query.local_filter import keep
+from jupyter_govdata.query.pinned import name_pin, with_pins
 from jupyter_govdata.query.source import AssetSource, ScanStream
 
 
@@ -32,10 +34,12 @@ class Reads:
     Args:
         source: Where scans come from.
         purpose: Purpose of the statement; None takes the principal's own.
+        pins: What is read at which snapshot where the statement names no version.
     """
 
     source: AssetSource
     purpose: str | None
+    pins: Pins = field(default_factory=Pins)
     failure: GovDataError | None = None
     unreadable: UnreadableFilterError | None = None
     rows: int = 0
@@ -45,19 +49,23 @@ class Reads:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self, request: ScanRequest) -> ScanStream:
-        """Start a scan.
+        """Start a scan, at the pinned version if it names none.
 
         Raises:
             GovDataError: The gateway's answer; it is kept as `failure`, too.
             StoppedError: The statement was interrupted.
         """
+        scan = flatten(request.fragment)
+        pinned = ScanRequest(with_pins(request.fragment, self.pins), request.purpose)
         try:
-            stream = self.source.open_scan(request)
+            stream = self.source.open_scan(pinned)
         except GovDataError as error:
+            if isinstance(error, SnapshotNotFoundError) and scan.at is None:
+                error = name_pin(error, scan.asset, self.pins)
             self.fail(error)
-            raise
+            raise error from None
         with self._lock:
-            self._streams.append((stream, flatten(request.fragment)))
+            self._streams.append((stream, scan))
             stopped = self._stopped
         if stopped:
             stream.cancel()
@@ -117,7 +125,10 @@ class Reads:
             stream.cancel()
 
     def receipts(self) -> list[tuple[Receipt, At | None]]:
-        """Return the receipts of all scans, each with the version that was asked for."""
+        """Return the receipts of all scans, each with the version that the query asked for.
+
+        A read at a pin asked for none: `None`.
+        """
         return [(r, scan.at) for stream, scan in self._streams for r in stream.receipts]
 
 

@@ -18,6 +18,7 @@ from jupyter_govdata.errors import (
     QueryError,
     StaleDecisionError,
 )
+from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.expression import UnreadableFilterError
@@ -53,6 +54,7 @@ class Run:
         values: Of its parameters.
         purpose: Of this call.
         frames: Local tables by name.
+        pins: What is read at which snapshot where the text names no version.
         begin: Takes the reads of each statement before it starts.
     """
 
@@ -66,6 +68,7 @@ class Run:
         values: Mapping[str, Any],
         purpose: str | None,
         frames: Mapping[str, Any],
+        pins: Pins,
         begin: Callable[[Reads], Reads],
     ) -> None:
         self._connection = connection
@@ -75,6 +78,7 @@ class Run:
         self._values = values
         self._purpose = purpose
         self._frames = frames
+        self._pins = pins
         self._begin = begin
         self._rewrite = rewrite(analysis, {})
         self._views: dict[str, AssetView] = {}
@@ -121,7 +125,7 @@ class Run:
         self._retried.clear()
         self._pushdown = True
         while True:
-            reads = self._begin(Reads(self._source, self._purpose))
+            reads = self._begin(Reads(self._source, self._purpose, self._pins))
             try:
                 if reads.stopped:
                     raise StoppedError

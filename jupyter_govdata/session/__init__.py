@@ -6,6 +6,7 @@ holds no permission: it shows what the gateway decides.
 
 from jupyter_govdata.client.endpoint import default_lake
 from jupyter_govdata.session.catalog import SessionCatalog
-from jupyter_govdata.session.session import Session, connect, init_lake
+from jupyter_govdata.session.connecting import connect, init_lake
+from jupyter_govdata.session.session import Session
 
 __all__ = ["Session", "SessionCatalog", "connect", "default_lake", "init_lake"]

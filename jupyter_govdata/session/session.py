@@ -1,4 +1,4 @@
-"""The Python face: `connect()` and the session that every surface uses. Runs in the kernel.
+"""The session that every surface uses. Runs in the kernel.
 
 Composes the Flight client, the query engine, the readers of source files and stamps. A session
 holds no permission: it shows what the gateway decides.
@@ -6,24 +6,21 @@ holds no permission: it shows what the gateway decides.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jupyter_govdata.client.connection import Connection
-from jupyter_govdata.client.endpoint import (
-    EmbeddedGateway,
-    TeamGateway,
-    find_endpoint,
-    make_lake,
-)
+from jupyter_govdata.client.endpoint import EmbeddedGateway, TeamGateway
 from jupyter_govdata.client.scan import FlightScan
-from jupyter_govdata.config import read_client_settings
 from jupyter_govdata.errors import ConfigError, LoadError
 from jupyter_govdata.formats import Source, open_source
 from jupyter_govdata.model.asset import Snapshot, asset_name
+from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.model.wire import (
@@ -40,56 +37,6 @@ from jupyter_govdata.session.sources import counts, governance_files, problems_f
 OnProgress = Callable[[int, int | None, int | None], None]
 
 
-def init_lake(
-    folder: str | Path, governance: str | Path | None = None, steward: str | None = None
-) -> Path:
-    """Make an empty lake; the current OS user is its steward unless another is named.
-
-    Args:
-        folder: Where; made if missing.
-        governance: Folder to start from instead of the commented template.
-        steward: Principal id recorded as the maker.
-
-    Raises:
-        GovDataError: The folder is a lake already or cannot be written, or the governance
-            folder has a problem.
-    """
-    target = Path(folder).expanduser().absolute()
-    make_lake(target, steward=steward, governance=Path(governance) if governance else None)
-    return target
-
-
-def connect(
-    target: str | Path | None = None,
-    *,
-    user: str | None = None,
-    purpose: str | None = None,
-    token: str | Callable[[], str] | None = None,
-) -> Session:
-    """Open a session.
-
-    Args:
-        target: A lake folder, a gateway address (``grpc+tls://host:port``), or None for what
-            ``GOVDATA_GATEWAY`` or ``GOVDATA_LAKE`` names, else this OS user's own lake (made on
-            first use).
-        user: Principal of an embedded session; the OS user by default. A team's gateway takes
-            the principal from the token instead.
-        purpose: What the data is used for; the principal's own purpose by default.
-        token: Bearer token, or a function that returns a current one.
-
-    Raises:
-        ConfigError: No lake, no token, or an unusable address.
-        AuthenticationError: The principal is unknown or the token is refused.
-    """
-    settings = read_client_settings(os.environ)
-    endpoint = find_endpoint(target, settings, user=user, token=token)
-    try:
-        return Session(endpoint, purpose=purpose or settings.purpose or None)
-    except BaseException:
-        endpoint.close()
-        raise
-
-
 class Session:
     """A principal at a gateway: queries, scans, the catalog, loading.
 
@@ -97,12 +44,17 @@ class Session:
     """
 
     def __init__(
-        self, endpoint: EmbeddedGateway | TeamGateway, *, purpose: str | None = None
+        self,
+        endpoint: EmbeddedGateway | TeamGateway,
+        *,
+        purpose: str | None = None,
+        pins: Pins | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._connection = Connection(endpoint)
         self._me: dict[str, Any] = self._connection.act("whoami")
         self._purpose = purpose
+        self._pins = pins or Pins()
         self.catalog = SessionCatalog(self._act, self.view)
         self._engine = QueryEngine(self)
 
@@ -139,6 +91,15 @@ class Session:
         self._purpose = value
 
     @property
+    def pins(self) -> Pins:
+        """Which snapshots are read where a query names no version; none pinned by default."""
+        return self._pins
+
+    @pins.setter
+    def pins(self, value: Pins) -> None:
+        self._pins = value
+
+    @property
     def public_key(self) -> str:
         """PEM of the key that the gateway signs receipts with."""
         return str(self._me["public_key"])
@@ -160,7 +121,7 @@ class Session:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all visible assets."""
-        return tuple(summary.name for summary in self.catalog.ls())
+        return self.catalog.names()[1]
 
     def namespaces(self) -> tuple[str, ...]:
         """Return the namespaces that hold a visible asset."""
@@ -197,6 +158,8 @@ class Session:
         *,
         purpose: str | None = None,
         frames: Mapping[str, Any] | None = None,
+        pins: Pins | None = None,
+        as_of: dt.datetime | None = None,
     ) -> QueryResult:
         """Run any SQL of DuckDB over the governed assets, in this process.
 
@@ -205,13 +168,22 @@ class Session:
             params: Values for ``$name``, ``:name`` or ``{{ name }}``; bound, never pasted.
             purpose: For this query only.
             frames: Local pandas, polars or Arrow tables by the name the SQL uses.
+            pins: Which snapshots are read where the SQL names no version; those of the session
+                by default. Permission is decided as of today all the same.
+            as_of: Assets without version and pin are read as they were then (aware).
 
         Raises:
             QueryError: The SQL or its parameters, with line and column.
             RefusalError: The gateway's answer.
+            SnapshotNotFoundError: A version or a pin that there is not (any more).
+            ConfigError: `as_of` has no time zone.
         """
         return self._engine.run(
-            sql, params or {}, purpose=purpose or self._purpose, frames=frames or {}
+            sql,
+            params or {},
+            purpose=purpose or self._purpose,
+            frames=frames or {},
+            pins=self._in_force(pins, as_of),
         )
 
     def scan(
@@ -230,7 +202,7 @@ class Session:
             asset: ``namespace.name``.
             columns: All visible columns by default.
             where: See `Where`; applied to the values as they are shown (masked).
-            at: A snapshot id, a tag, or an `At`.
+            at: A snapshot id, a tag, or an `At`; else the session's pin, else now.
             limit: At most so many rows.
             purpose: For this scan only.
 
@@ -245,7 +217,16 @@ class Session:
             fragment = Project(fragment, tuple(columns))
         if limit is not None:
             fragment = Limit(fragment, limit)
-        return self._engine.scan(ScanRequest(fragment, purpose or self._purpose))
+        request = ScanRequest(fragment, purpose or self._purpose)
+        return self._engine.scan(request, self._in_force(None, None))
+
+    def _in_force(self, pins: Pins | None, as_of: dt.datetime | None) -> Pins:
+        chosen = (self._pins if pins is None else pins).for_cell(None)
+        if as_of is None:
+            return chosen
+        if as_of.tzinfo is None:
+            raise ConfigError("`as_of` needs a time zone", hint="`dt.datetime(..., tzinfo=dt.UTC)`")
+        return replace(chosen, as_of=as_of)
 
     def explain(
         self, asset: str, *, user: str | None = None, purpose: str | None = None
