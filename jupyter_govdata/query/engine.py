@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import duckdb
@@ -22,6 +23,7 @@ import pyarrow as pa
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import ScanRequest
 from jupyter_govdata.model.wire import request_to_wire
+from jupyter_govdata.query.answers import Answer, answering
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.names import analyse
 from jupyter_govdata.query.parameters import bind
@@ -91,8 +93,8 @@ class QueryEngine:
             SnapshotNotFoundError: A version or a pin that there is not (any more).
             KeyboardInterrupt: The user interrupted; the session stays usable.
         """
-        analysis = analyse(sql)
-        values = bind(analysis, params or {})
+        reads = Reads(self._source, purpose, pins)
+        begun: list[Reads] = []
 
         def work() -> QueryResult:
             started = time.perf_counter()
@@ -105,7 +107,7 @@ class QueryEngine:
                 purpose=purpose,
                 frames=frames or {},
                 pins=pins,
-                begin=self._begin,
+                begin=partial(self._begin, begun),
             )
             try:
                 with run:
@@ -115,7 +117,12 @@ class QueryEngine:
                     self._reopen()
             return replace(result, seconds=time.perf_counter() - started)
 
-        return self._in_thread(work, Reads(self._source, purpose, pins))
+        answer = Answer(self._source, sql, purpose=purpose or "")
+        with answering(answer, lambda: self._known(begun)):
+            analysis = analyse(sql)
+            answer.parameters = values = bind(analysis, params or {})
+            answer.result = result = self._in_thread(work, reads)
+        return result
 
     def scan(self, request: ScanRequest, pins: Pins = _NO_PINS) -> QueryResult:
         """Read one governed scan without SQL, at its pin if it names no version.
@@ -124,20 +131,26 @@ class QueryEngine:
             RefusalError: The gateway refuses.
             SnapshotNotFoundError: A version or a pin that there is not (any more).
         """
+        query = request_to_wire(request).decode()
+        begun: list[Reads] = []
 
         def work() -> QueryResult:
             started = time.perf_counter()
-            reads = self._begin(Reads(self._source, request.purpose, pins))
+            reads = self._begin(begun, Reads(self._source, request.purpose, pins))
             stream = reads.open(request)
             batches = list(reads.batches(stream, stream.schema, ()))
             return QueryResult(
                 table=pa.Table.from_batches(batches, stream.schema),
-                query=request_to_wire(request).decode(),
+                query=query,
                 seconds=time.perf_counter() - started,
                 **summary(self._source, [reads], {}, request.purpose, ()),
             )
 
-        return self._in_thread(work, Reads(self._source, request.purpose, pins))
+        answer = Answer(self._source, query, purpose=request.purpose or "")
+        with answering(answer, lambda: self._known(begun)):
+            reads = Reads(self._source, request.purpose, pins)
+            answer.result = result = self._in_thread(work, reads)
+        return result
 
     def close(self) -> None:
         """Close the connection; local tables are gone."""
@@ -145,12 +158,17 @@ class QueryEngine:
         self._connection.close()
         self._clean_up()
 
-    def _begin(self, reads: Reads) -> Reads:
+    def _begin(self, begun: list[Reads], reads: Reads) -> Reads:
         """Make `reads` those of the running statement, unless the user has interrupted."""
         if self._reads.stopped:
             reads.stop()
         self._reads = reads
+        begun.append(reads)
         return reads
+
+    def _known(self, begun: list[Reads]) -> Mapping[str, Any]:
+        """Return what a query that did not end well has read, as far as the gateway signed it."""
+        return summary(self._source, tuple(begun), {}, None, ())
 
     def _in_thread(self, work: Callable[[], T], reads: Reads) -> T:
         with self._lock:
