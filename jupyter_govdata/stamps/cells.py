@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from jupyter_govdata.errors import StampError
-from jupyter_govdata.stamps.fold import U64, Cells, fold, segment_sums
+from jupyter_govdata.stamps.fold import ALL, NOTHING, U64, Cells, fold, segment_sums
 from jupyter_govdata.stamps.text import blake, text_cells
 
 NULL_WORD = 0x4E554C4C4E554C4C
 """Second word of NULL (its first is 0); in ASCII ``NULLNULL``."""
 
-_MASK = 2**64 - 1
 _NAN = np.uint64(0x7FF8000000000000)
-_ZERO: U64 = np.zeros(1, np.uint64)
+_NULL: U64 = np.full(1, NULL_WORD, np.uint64)
 
 types = pa.types
 
 
+@lru_cache(maxsize=256)
 def type_form(kind: pa.DataType) -> Any:
     """Return the logical type as JSON data: a name, or a list of a name and its parts.
 
@@ -59,27 +60,27 @@ def cells_of(array: pa.Array) -> Cells:
     Raises:
         StampError: The digest does not define the type.
     """
-    kind = array.type
-    if isinstance(array, pa.ExtensionArray):
-        return cells_of(array.storage)
+    return _encoder(array.type)(array)
+
+
+@lru_cache(maxsize=256)
+def _encoder(kind: pa.DataType) -> Callable[[pa.Array], Cells]:
+    if isinstance(kind, pa.BaseExtensionType):
+        return lambda array: cells_of(array.storage)
     if types.is_run_end_encoded(kind):
-        return cells_of(pc.run_end_decode(array))
+        return lambda array: cells_of(pc.run_end_decode(array))
     if types.is_dictionary(kind):
-        return _dictionary(array)
+        return _dictionary
     if types.is_union(kind):
-        return _union(array)
+        return _union
     if types.is_struct(kind):
-        made = fold(len(array), (cells_of(field) for field in array.flatten()))
-    elif types.is_map(kind) or _is_list(kind):
-        made = _list(array)
-    else:
-        for _, holds, encode in _FLAT:
-            if holds(kind):
-                made = encode(array)
-                break
-        else:
-            raise StampError(f"a result column of type `{kind}` has no digest")
-    return _with_nulls(array, made)
+        return lambda array: _with_nulls(array, _struct(array))
+    if types.is_map(kind) or _is_list(kind):
+        return lambda array: _with_nulls(array, _list(array))
+    for _, holds, encode in _FLAT:
+        if holds(kind):
+            return lambda array: _with_nulls(array, encode(array))
+    raise StampError(f"a result column of type `{kind}` has no digest")
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -96,10 +97,7 @@ def _with_nulls(array: pa.Array, cells: Cells) -> Cells:
     if array.null_count == 0:
         return cells
     valid = array.is_valid().to_numpy(zero_copy_only=False)
-    return (
-        np.where(valid, cells[0], np.uint64(0)),
-        np.where(valid, cells[1], np.uint64(NULL_WORD)),
-    )
+    return np.where(valid, cells[0], NOTHING), np.where(valid, cells[1], _NULL)
 
 
 def _values(array: pa.Array, dtype: Any) -> NDArray[Any]:
@@ -115,7 +113,7 @@ def _values(array: pa.Array, dtype: Any) -> NDArray[Any]:
 
 
 def _null(array: pa.Array) -> Cells:
-    return np.zeros(len(array), np.uint64), np.full(1, NULL_WORD, np.uint64)
+    return np.zeros(len(array), np.uint64), _NULL
 
 
 def _bool(array: pa.Array) -> Cells:
@@ -124,14 +122,14 @@ def _bool(array: pa.Array) -> Cells:
 
 
 def _unsigned(array: pa.Array, dtype: Any) -> Cells:
-    return _values(array, dtype).astype(np.uint64), _ZERO
+    return _values(array, dtype).astype(np.uint64, copy=False), NOTHING
 
 
 def _signed(values: NDArray[Any]) -> Cells:
-    wide = values.astype(np.int64)
-    if (wide < 0).any():
+    wide = values.astype(np.int64, copy=False)
+    if len(wide) and wide.min() < 0:
         return wide.view(np.uint64), (wide >> 63).view(np.uint64)
-    return wide.view(np.uint64), _ZERO
+    return wide.view(np.uint64), NOTHING
 
 
 def _int(array: pa.Array) -> Cells:
@@ -144,10 +142,12 @@ def _int(array: pa.Array) -> Cells:
 def _float(array: pa.Array) -> Cells:
     values = _values(array, array.type.to_pandas_dtype())
     with np.errstate(all="ignore"):
-        wide = values.astype(np.float64) + 0.0  # -0.0 + 0.0 is 0.0: SQL holds the two equal
+        wide = np.add(values, 0.0, dtype=np.float64)  # -0.0 + 0.0 is 0.0: SQL holds them equal
     words = wide.view(np.uint64)
-    words[np.isnan(wide)] = _NAN
-    return words, _ZERO
+    nan = np.isnan(wide)
+    if nan.any():
+        words[nan] = _NAN
+    return words, NOTHING
 
 
 def _decimal(array: pa.Array) -> Cells:
@@ -178,11 +178,12 @@ def _decimal_slowly(array: pa.Array) -> Cells:
     first, second = np.zeros(len(array), np.uint64), np.zeros(len(array), np.uint64)
     for i, value in enumerate(array.to_pylist()):
         if value is not None:
-            first[i], second[i] = _decimal_words(value)
+            first[i], second[i] = decimal_words(value)
     return first, second
 
 
-def _decimal_words(value: Decimal) -> tuple[int, int]:
+def decimal_words(value: Decimal) -> tuple[int, int]:
+    """Return the two words of one decimal number."""
     sign, digits, exponent = value.as_tuple()
     whole = int("".join(map(str, digits)) or "0")
     scale = -int(exponent)
@@ -192,7 +193,7 @@ def _decimal_words(value: Decimal) -> tuple[int, int]:
         whole, scale = whole // 10, scale - 1
     whole = -whole if sign else whole
     if -(2**63) <= whole < 2**63:
-        return whole & _MASK, scale
+        return whole & ALL, scale
     return blake(f"{whole}e-{scale}".encode())
 
 
@@ -209,9 +210,9 @@ def _moment(array: pa.Array) -> Cells:
     """Microseconds in the first word, the nanoseconds left over (0 to 999) in the second."""
     unit = array.type.unit
     width = np.int32 if array.type.bit_width == 32 else np.int64
-    values = _values(array, width).astype(np.int64)
+    values = _values(array, width).astype(np.int64, copy=False)
     if unit == "us":
-        return values.view(np.uint64), _ZERO
+        return values.view(np.uint64), NOTHING
     if unit == "ns":
         micros, rest = np.divmod(values, 1_000)
         return micros.view(np.uint64), rest.astype(np.uint64)
@@ -220,10 +221,10 @@ def _moment(array: pa.Array) -> Cells:
     limit = 2**63 // factor
     far = np.flatnonzero((values >= limit) | (values < -limit))
     if not len(far):
-        return words, _ZERO
+        return words, NOTHING
     # Beyond 292,000 years (and for "infinity") microseconds need more than 64 bits.
     above = np.zeros(len(values), np.uint64)
-    above[far] = [((v * factor + 2**63) >> 64) & _MASK for v in values[far].tolist()]
+    above[far] = [((v * factor + 2**63) >> 64) & ALL for v in values[far].tolist()]
     return words, above
 
 
@@ -236,6 +237,10 @@ def _interval(array: pa.Array) -> Cells:
 
 
 # -- nested ------------------------------------------------------------------------------------
+
+
+def _struct(array: pa.StructArray) -> Cells:
+    return fold(len(array), (cells_of(field) for field in array.flatten()))
 
 
 def _dictionary(array: pa.DictionaryArray) -> Cells:
@@ -259,7 +264,7 @@ def _union(array: pa.UnionArray) -> Cells:
     for position, code in enumerate(array.type.type_codes):
         here = np.flatnonzero(codes == code)
         value = cells_of(array.field(position).take(pa.array(rows[here])))
-        chosen = np.full(1, position, np.uint64), _ZERO
+        chosen = np.full(1, position, np.uint64), NOTHING
         first[here], second[here] = fold(len(here), (chosen, value))
     return first, second
 
@@ -274,9 +279,9 @@ def _list(array: pa.Array) -> Cells:
     values = array.flatten()
     starts = np.cumsum(lengths) - lengths
     positions = np.arange(len(values), dtype=np.int64) - np.repeat(starts, lengths)
-    elements = fold(len(values), ((positions.view(np.uint64), _ZERO), cells_of(values)))
+    elements = fold(len(values), ((positions.view(np.uint64), NOTHING), cells_of(values)))
     sums = segment_sums(elements[0], lengths), segment_sums(elements[1], lengths)
-    return fold(len(array), (sums, (lengths.astype(np.uint64), _ZERO)))
+    return fold(len(array), (sums, (lengths.astype(np.uint64), NOTHING)))
 
 
 def _map_entries(array: pa.MapArray) -> pa.ListArray:

@@ -1,7 +1,8 @@
 """The arithmetic of the result digest: 128-bit states that absorb 128-bit cells, vectorised.
 
 Pure; runs in the kernel; trusts nothing. `docs/reference/stamp.md` specifies it, so a change
-here is a new digest version.
+here is a new digest version. Every step is one pass of NumPy over a block that fits the
+processor's cache; NumPy lets other threads run meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +19,13 @@ Cells = tuple[U64, U64]
 START = (0x243F6A8885A308D3, 0x13198A2E03707344)
 """State before the first cell: the first 128 bits of pi's fraction."""
 
+ALL = 2**64 - 1
+"""A word of ones."""
+
+NOTHING: U64 = np.zeros(1, np.uint64)
+"""Second word of cells that need one word only."""
+
+_A, _B = np.uint64(START[0]), np.uint64(START[1])
 _S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -36,7 +44,7 @@ def mix(x: U64, scratch: U64) -> None:
 
 def begin(count: int) -> Cells:
     """Return `count` start states."""
-    return np.full(count, START[0], np.uint64), np.full(count, START[1], np.uint64)
+    return np.full(count, _A), np.full(count, _B)
 
 
 def absorb(state: Cells, cell: Cells, scratch: U64) -> None:
@@ -45,8 +53,23 @@ def absorb(state: Cells, cell: Cells, scratch: U64) -> None:
     np.bitwise_xor(a, cell[0], out=a)
     np.add(a, b, out=a)
     mix(a, scratch)
-    np.add(b, cell[1], out=b)
+    if cell[1] is not NOTHING:
+        np.add(b, cell[1], out=b)
     np.bitwise_xor(b, a, out=b)
+    mix(b, scratch)
+
+
+def absorb_first(state: Cells, cell: Cells, scratch: U64) -> None:
+    """Write what the start states become by their first cell into `state`, in place."""
+    a, b = state
+    np.bitwise_xor(cell[0], _A, out=a)
+    np.add(a, _B, out=a)
+    mix(a, scratch)
+    if cell[1] is NOTHING:
+        np.bitwise_xor(a, _B, out=b)
+    else:
+        np.add(cell[1], _B, out=b)
+        np.bitwise_xor(b, a, out=b)
     mix(b, scratch)
 
 
@@ -58,11 +81,30 @@ def close(state: Cells, scratch: U64) -> None:
 
 def fold(count: int, cells: Iterable[Cells]) -> Cells:
     """Return the closed states of `count` sequences of cells, given column by column."""
-    state, scratch = begin(count), np.empty(count, np.uint64)
+    state = np.empty(count, np.uint64), np.empty(count, np.uint64)
+    scratch, step = np.empty(count, np.uint64), absorb_first
     for cell in cells:
-        absorb(state, cell, scratch)
+        step(state, cell, scratch)
+        step = absorb
+    if step is absorb_first:
+        state = begin(count)
     close(state, scratch)
     return state
+
+
+def fold_one(cells: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Return the closed state of one sequence of cells; for a few, vectors start too slowly."""
+    a, b = START
+    for u, v in cells:
+        a = _mix_one(((a ^ u) + b) & ALL)
+        b = _mix_one(((b + v) & ALL) ^ a)
+    return _mix_one((a + b) & ALL), b
+
+
+def _mix_one(x: int) -> int:
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & ALL
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & ALL
+    return x ^ (x >> 31)
 
 
 def segment_sums(words: U64, lengths: NDArray[np.int64]) -> U64:

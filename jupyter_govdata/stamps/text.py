@@ -12,18 +12,30 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jupyter_govdata.stamps.fold import Cells, absorb, begin, close
+from jupyter_govdata.stamps.fold import U64, Cells, absorb, absorb_first, begin, close, fold_one
 
 LONG_BYTES = 256
 """Text and bytes longer than this are hashed by BLAKE2b."""
 
+_SAMPLED_ROWS = 1 << 11
+_FEW_VALUES = 32
+_ONE, _63 = np.uint64(1), np.uint64(63)
+
 types = pa.types
 
 
-def blake(data: bytes) -> tuple[int, int]:
+def blake(data: bytes | memoryview) -> tuple[int, int]:
     """Return BLAKE2b of 16 bytes as two little-endian words."""
     raw = hashlib.blake2b(data, digest_size=16).digest()
     return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")
+
+
+def text_words(data: bytes) -> tuple[int, int]:
+    """Return the two words of one text."""
+    size = len(data)
+    if size > LONG_BYTES:
+        return blake(data)
+    return fold_one((int.from_bytes(data[i : i + 8], "little"), size) for i in range(0, size, 8))
 
 
 def text_cells(array: pa.Array) -> Cells:
@@ -33,6 +45,13 @@ def text_cells(array: pa.Array) -> Cells:
         array = array.cast(pa.large_binary())
         kind = array.type
     count = len(array)
+    if count >= _SAMPLED_ROWS and _repeats(array):
+        # Codes and names repeat: what a value becomes is computed once a block.
+        encoded = array.dictionary_encode()
+        places = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
+        if len(encoded.dictionary):
+            first, second = _distinct(encoded.dictionary)
+            return first.take(places), second.take(places)
     if types.is_fixed_size_binary(kind):
         starts = (np.arange(count, dtype=np.int64) + array.offset) * kind.byte_width
         lengths = np.full(count, kind.byte_width, np.int64)
@@ -47,46 +66,87 @@ def text_cells(array: pa.Array) -> Cells:
         ).astype(np.int64)
         starts, lengths = bounds[:-1], np.diff(bounds)
     if array.null_count:
-        lengths = np.where(array.is_valid().to_numpy(zero_copy_only=False), lengths, 0)
+        lengths = lengths * array.is_valid().to_numpy(zero_copy_only=False)
     return _bytes(data, starts, lengths)
+
+
+def _repeats(array: pa.Array) -> bool:
+    sample = array.slice(0, _SAMPLED_ROWS // 8)
+    return len(sample.unique()) <= len(sample) // 8
+
+
+def _distinct(values: pa.Array) -> Cells:
+    if len(values) > _FEW_VALUES:
+        return text_cells(values)
+    words = [text_words(v) for v in values.cast(pa.large_binary()).to_pylist()]
+    first, second = np.array(words, np.uint64).T
+    return first, second
 
 
 def _bytes(data: pa.Buffer | None, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Cells:
     count = len(starts)
-    if data is None or not count:
-        raw, base = np.zeros(8, np.uint8), 0
-    else:
-        base = int(starts.min())
-        used = int((starts + lengths).max()) - base
-        raw = np.zeros(used + 8, np.uint8)  # 8 more, so that the last word can be read whole
+    # NULL slots have length 0; starts never fall, so the last slot ends what is used.
+    base = int(starts[0]) if count else 0
+    used = int((starts + lengths).max()) - base if count else 0
+    words = np.empty((used >> 3) + 3, np.uint64)  # whole words, and one more to shift in
+    raw = words.view(np.uint8)
+    raw[used:] = 0
+    if data is not None and used > 0:
         raw[:used] = np.frombuffer(data, np.uint8, used, base)
-    steps = np.where(lengths > LONG_BYTES, 0, (lengths + 7) >> 3).astype(np.uint8)
-    order = np.argsort(steps, kind="stable")[::-1]
-    states = _short_bytes(raw, (starts - base)[order], lengths[order], steps)
+    starts = starts - base
+    longest = int(lengths.max(initial=0))
+    counts = np.where(lengths > LONG_BYTES, 0, (lengths + 7) >> 3).astype(np.uint8)
+    if longest <= LONG_BYTES and int(counts.min(initial=255)) == int(counts.max(initial=0)):
+        return _short_bytes(words, starts, lengths, counts)
+    order = np.argsort(counts, kind="stable")[::-1]
+    states = _short_bytes(words, starts[order], lengths[order], counts)
     first, second = np.empty(count, np.uint64), np.empty(count, np.uint64)
     first[order], second[order] = states
-    for i in np.flatnonzero(lengths > LONG_BYTES).tolist():
-        at = int(starts[i]) - base
-        first[i], second[i] = blake(raw[at : at + int(lengths[i])].tobytes())
+    if longest > LONG_BYTES:
+        view = memoryview(raw)
+        for i in np.flatnonzero(lengths > LONG_BYTES).tolist():
+            at = int(starts[i])
+            first[i], second[i] = blake(view[at : at + int(lengths[i])])
     return first, second
 
 
 def _short_bytes(
-    raw: NDArray[np.uint8],
+    words: U64,
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
-    steps: NDArray[np.uint8],
+    counts: NDArray[np.uint8],
 ) -> Cells:
-    """Fold the words of byte strings that are sorted by falling number of words."""
-    words = np.ndarray((len(raw) - 7,), "<u8", raw.data, strides=(1,))
-    state, scratch = begin(len(starts)), np.empty(len(starts), np.uint64)
-    longer = len(starts) - np.cumsum(np.bincount(steps, minlength=1))
+    """Fold the words of byte strings that are sorted by falling number of words.
+
+    Args:
+        words: The bytes, as words of the machine; one more than the strings reach into.
+        starts: Byte at which each string starts.
+        lengths: Bytes of each string.
+        counts: Words of each string, in any order.
+    """
+    count = len(starts)
+    longer = (count - np.cumsum(np.bincount(counts, minlength=1))).tolist()
+    state, scratch = begin(count), np.empty(count, np.uint64)
+    size = lengths.astype(np.uint64)
+    place = starts >> 3
+    right = ((starts & 7) << 3).astype(np.uint64)
+    left = _63 - right
+    unused = ((-lengths & 7) << 3).astype(np.uint64)
+    word, here, behind = np.empty(count, np.uint64), words.take(place), np.empty(count, np.uint64)
     for k in range(len(longer) - 1):
-        n = int(longer[k])
-        word = words[starts[:n] + 8 * k].astype(np.uint64)
-        unused = (np.maximum(8 * (k + 1) - lengths[:n], 0) * 8).astype(np.uint64)
-        word = (word << unused) >> unused
-        cell = word, lengths[:n].astype(np.uint64)
-        absorb((state[0][:n], state[1][:n]), cell, scratch[:n])
+        n, rest = longer[k], longer[k + 1]
+        np.add(place[:n], 1, out=place[:n])
+        words.take(place[:n], out=behind[:n], mode="clip")
+        # A string starts anywhere in a word: the end of one word and the start of the next.
+        np.right_shift(here[:n], right[:n], out=word[:n])
+        np.left_shift(behind[:n], _ONE, out=scratch[:n])
+        np.left_shift(scratch[:n], left[:n], out=scratch[:n])
+        np.bitwise_or(word[:n], scratch[:n], out=word[:n])
+        last = slice(rest, n)
+        np.left_shift(word[last], unused[last], out=word[last])
+        np.right_shift(word[last], unused[last], out=word[last])
+        step = absorb if k else absorb_first
+        step((state[0][:n], state[1][:n]), (word[:n], size[:n]), scratch[:n])
+        here, behind = behind, here
     close(state, scratch)
     return state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_govdata.errors import StampError
 from jupyter_govdata.stamps import digest as digest_module
+from jupyter_govdata.stamps import text as text_module
 from jupyter_govdata.stamps.cells import type_form
 from jupyter_govdata.stamps.digest import result_digest
 from tests.stamps import specification
@@ -73,11 +76,61 @@ def both(table: pa.Table) -> tuple[str, str]:
     return result_digest(table, ordered=False), result_digest(table, ordered=True)
 
 
+ONE_BY_ONE = {"_FEW_CELLS": 1_000_000}
+VECTORS = {"_FEW_CELLS": -1}
+THREADS = {"_FEW_CELLS": -1, "_THREADS": 3, "_THREADED_BYTES": 0, "_BLOCK_ROWS": 2}
+WAYS = {"one by one": ONE_BY_ONE, "vectors": VECTORS, "threads": THREADS}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @given(tables(), st.booleans())
-def test_digest_is_what_the_specification_says(table: pa.Table, ordered: bool) -> None:
+def test_digest_is_what_the_specification_says(way: str, table: pa.Table, ordered: bool) -> None:
     columns = [(field.name, type_form(field.type)) for field in table.schema]
     said = specification.digest(columns, table.to_pylist(), ordered=ordered)
-    assert result_digest(table, ordered=ordered) == said
+    with mock.patch.multiple(digest_module, **WAYS[way]):
+        assert result_digest(table, ordered=ordered) == said
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(st.lists(st.none() | st.text("aé", max_size=3), max_size=40), st.integers(0, 3))
+def test_digest_text_that_repeats_is_what_the_specification_says(
+    way: str, cells: list[str | None], before: int
+) -> None:
+    table = pa.table({"x": pa.array(["zz"] * before + cells, pa.string())}).slice(before)
+    said = specification.digest([("x", "string")], table.to_pylist(), ordered=True)
+    few = {"_SAMPLED_ROWS": 8, "_FEW_VALUES": 1}
+    with mock.patch.multiple(digest_module, **WAYS[way]), mock.patch.multiple(text_module, **few):
+        assert result_digest(table, ordered=True) == said
+
+
+@pytest.mark.parametrize("rows", [0, 1, 40_000])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_digest_by_threads_is_that_of_one_by_one(rows: int, ordered: bool) -> None:
+    """Blocks and parts of real size, chunks that end anywhere, a slice, NULLs and long text."""
+    random = np.random.default_rng(7)
+    codes = np.array(["", "M", "F", "TCGA-AB-2802", "é" * 40, "x" * 300])
+    whole = pa.table(
+        {
+            "number": pa.array(random.normal(size=rows), mask=random.random(rows) < 0.1),
+            "whole": random.integers(-9, 9, rows).astype(np.int16),
+            "code": pa.array(codes[random.integers(0, 6, rows)], pa.string()),
+            "note": pa.array([f"{'seen ' * (i % 30)}{i}" for i in range(rows)], pa.string()),
+        }
+    )
+    cut = rows // 3
+    table = pa.concat_tables([whole.slice(cut), whole.slice(0, cut)]).slice(rows // 7)
+    found = set()
+    for way in (*WAYS.values(), {"_THREADS": 2, "_THREADED_BYTES": 0}):
+        with mock.patch.multiple(digest_module, **way):
+            found.add(result_digest(table, ordered=ordered))
+    assert len(found) == 1
+
+
+def test_digest_error_in_a_thread_is_raised_as_itself() -> None:
+    table = pa.table({"x": pa.array(range(64))})
+    broken = mock.patch.object(digest_module, "cells_of", side_effect=StampError("no digest"))
+    with mock.patch.multiple(digest_module, **THREADS), broken, pytest.raises(StampError):
+        result_digest(table, ordered=False)
 
 
 @given(tables(), st.randoms(use_true_random=False))
