@@ -61,4 +61,4 @@ def test_answer_of_an_interrupted_query_is_told_too(
     with pytest.raises(KeyboardInterrupt):
         engine.run("CREATE TABLE part AS FROM imaging.slides")
     (answer,) = told
-    assert (answer.status, answer.error, answer.receipts) == ("interrupted", "", ())
+    assert (answer.status, answer.error, answer.result) == ("interrupted", "", None)
