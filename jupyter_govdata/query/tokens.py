@@ -71,17 +71,27 @@ def tokenize(sql: str) -> list[Token]:
 
     DuckDB then says what is wrong with it.
     """
+    found, open_at = tokenize_typed(sql)
+    return found if open_at is None else []
+
+
+def tokenize_typed(sql: str) -> tuple[list[Token], int | None]:
+    """Return the tokens of a text that is being typed, and where what it does not end starts.
+
+    That is a string, a quoted name or a comment, or None.
+    """
     found: list[Token] = []
     at = 0
     while at < len(sql):
         match = _TOKEN.match(sql, at)
         assert match is not None  # the last alternative takes any character
+        start = at
         token, at = _next(sql, match)
         if at < 0:
-            return []
+            return found, start
         if token is not None:
             found.append(token)
-    return found
+    return found, None
 
 
 def _next(sql: str, match: re.Match[str]) -> tuple[Token | None, int]:
