@@ -52,6 +52,20 @@ class Answer:
 
 Listener = Callable[[Answer], None]
 _listeners: list[Listener] = []
+_running_cell: list[str] = []
+
+
+def running_cell() -> str | None:
+    """Return the id of the notebook cell that runs, as far as the frontend tells it.
+
+    The same one in every thread: a cell's threads belong to it.
+    """
+    return _running_cell[0] if _running_cell else None
+
+
+def set_running_cell(cell_id: str | None) -> None:
+    """Say which cell runs; None when it has ended."""
+    _running_cell[:] = [] if cell_id is None else [cell_id]
 
 
 def listen(listener: Listener) -> None:
