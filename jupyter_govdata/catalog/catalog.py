@@ -23,6 +23,7 @@ from jupyter_govdata.catalog.deleting import Delete, NothingToDeleteError
 from jupyter_govdata.catalog.errors import catalog_errors
 from jupyter_govdata.catalog.files import LakeFileIO
 from jupyter_govdata.catalog.heads import Heads
+from jupyter_govdata.catalog.holding import Holds
 from jupyter_govdata.catalog.loading import (
     Load,
     Mode,
@@ -59,6 +60,7 @@ class Catalog:
         self._limits = limits
         self._plans = PlanCache()
         self._heads = Heads(ice)
+        self.holds = Holds(ice, self._heads.load)
         warehouse = ice.properties.get("warehouse", "")
         self._root = local_path(warehouse).rstrip("/")
 
@@ -314,7 +316,7 @@ class Catalog:
     def expire(self, name: str, older_than: dt.datetime) -> int:
         """Forget snapshots committed before a moment, remove files that only they used.
 
-        The current and tagged snapshots stay.
+        The current, tagged and held snapshots stay; tags and holds whose age is over go first.
 
         Returns:
             How many snapshots were forgotten.

@@ -10,10 +10,19 @@ import datetime as dt
 from pyiceberg.table import Table
 
 from jupyter_govdata.catalog.files import remove
+from jupyter_govdata.catalog.holding import lapsed
 
 
 def expire(table: Table, older_than: dt.datetime) -> int:
-    """Forget the snapshots before a moment and return how many those were."""
+    """Forget the snapshots before a moment and return how many those were.
+
+    What a tag or a hold names stays, until its age is over.
+    """
+    if over := lapsed(table, dt.datetime.now(dt.UTC)):
+        with table.manage_snapshots() as change:
+            for name in over:
+                change.remove_tag(name)
+        table.refresh()
     before = _files_of(table)
     known = {s.snapshot_id for s in table.metadata.snapshots}
     table.maintenance.expire_snapshots().older_than(older_than.astimezone(dt.UTC)).commit()

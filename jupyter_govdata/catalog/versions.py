@@ -15,6 +15,7 @@ from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot as IceSnapshot
 
 from jupyter_govdata.catalog.committing import PREFIX
+from jupyter_govdata.catalog.holding import is_hold
 from jupyter_govdata.catalog.types import arrow_schema
 from jupyter_govdata.errors import SnapshotNotFoundError
 from jupyter_govdata.model.asset import Snapshot
@@ -99,7 +100,9 @@ def _find(table: Table, asset: str, at: At) -> IceSnapshot:
         what = f"snapshot `{at.snapshot_id}`"
     elif at.tag is not None:
         ref = table.refs().get(at.tag)
+        # A hold names a snapshot for its holder only: it is no tag that others may read at.
         is_tag = ref is not None and ref.snapshot_ref_type == SnapshotRefType.TAG
+        is_tag = is_tag and not is_hold(at.tag)
         found = table.snapshot_by_id(ref.snapshot_id) if ref is not None and is_tag else None
         what = f"tag `{at.tag[:200]}`"
     else:
@@ -128,7 +131,9 @@ def described(table: Table, snapshot: IceSnapshot) -> Snapshot:
     tags = sorted(
         name
         for name, ref in table.refs().items()
-        if ref.snapshot_id == snapshot.snapshot_id and ref.snapshot_ref_type == SnapshotRefType.TAG
+        if ref.snapshot_id == snapshot.snapshot_id
+        and ref.snapshot_ref_type == SnapshotRefType.TAG
+        and not is_hold(name)
     )
     total = _number(snapshot, "total-records")
     gone = _number(snapshot, "total-position-deletes") or 0

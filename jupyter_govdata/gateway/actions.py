@@ -6,12 +6,14 @@ Messages are checked field by field; permission is asked in `access`, `cards` an
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_govdata import __version__
+from jupyter_govdata.catalog import Hold
 from jupyter_govdata.errors import CatalogError, NotVisibleError, ProtocolError
 from jupyter_govdata.gateway.composer import Gateway
 from jupyter_govdata.gateway.state import COMPILED
@@ -31,6 +33,23 @@ def _text(data: Data, key: str, limit: int = 10_000) -> str:
 
 def _optional(data: Data, key: str) -> str | None:
     return None if data.get(key) is None else _text(data, key)
+
+
+def _number(data: Data, key: str) -> int:
+    text = _text(data, key, 20)
+    if not (text.isascii() and text.isdecimal()):
+        raise ProtocolError(f"`{key}` is a whole number as text")
+    return int(text)
+
+
+def _moment(data: Data, key: str) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(_text(data, key, 100))
+    except ValueError as exc:
+        raise ProtocolError(f"`{key}` is an ISO time") from exc
+    if moment.tzinfo is None:
+        raise ProtocolError(f"`{key}` needs a time zone")
+    return moment
 
 
 def _files(data: Data) -> dict[str, str]:
@@ -64,6 +83,11 @@ def whoami(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
 def epoch(gateway: Gateway, principal: str, data: Data) -> dict[str, int]:
     """Return the current epoch."""
     return {"epoch": gateway.ledger.epoch()}
+
+
+def keys(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """List the public keys that receipts of this lake verify with, the current one first."""
+    return {"keys": gateway.public_keys}
 
 
 def ls(gateway: Gateway, principal: str, data: Data) -> tuple[AssetSummary, ...]:
@@ -125,12 +149,53 @@ def governance(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
 
 def tag(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
     """Name the snapshot `snapshot_id` of `asset` `tag`."""
-    try:
-        snapshot_id = int(_text(data, "snapshot_id"))
-    except ValueError as exc:
-        raise ProtocolError("`snapshot_id` is a whole number as text") from exc
+    snapshot_id = _number(data, "snapshot_id")
     gateway.loading.tag(principal, _text(data, "asset"), _text(data, "tag", 200), snapshot_id)
     return {}
+
+
+def hold(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Keep the snapshot `snapshot_id` of `asset` from expiring `until` a moment, as `name`."""
+    made = gateway.holding.hold(
+        principal,
+        _text(data, "asset"),
+        _number(data, "snapshot_id"),
+        _text(data, "name", 200),
+        _moment(data, "until"),
+        _optional(data, "purpose"),
+    )
+    return _held(made)
+
+
+def release(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Let go of all holds `name` of the caller, or of `holder`; of one `asset` or of all."""
+    found = gateway.holding.release(
+        principal, _text(data, "name", 200), _optional(data, "asset"), _optional(data, "holder")
+    )
+    return {"released": [{"asset": asset, **_held(made)} for asset, made in found]}
+
+
+def holds(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """List the caller's holds of `asset`, and until when each of its snapshots is kept."""
+    found, lifetimes = gateway.holding.holds(
+        principal, _text(data, "asset"), _optional(data, "purpose")
+    )
+    return {
+        "holds": [_held(made) for made in found],
+        "snapshots": [
+            {
+                "snapshot_id": str(life.snapshot_id),
+                "why": life.why,
+                "until": life.until.isoformat() if life.until else None,
+            }
+            for life in lifetimes
+        ],
+    }
+
+
+def _held(made: Hold) -> dict[str, Any]:
+    until = made.until.isoformat() if made.until else None
+    return {"name": made.name, "snapshot_id": str(made.snapshot_id), "until": until}
 
 
 def rename_column(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
@@ -167,8 +232,12 @@ ACTIONS: dict[str, Callable[[Gateway, str, Data], Any]] = {
         epoch,
         explain_as,
         governance,
+        hold,
+        holds,
+        keys,
         ls,
         names,
+        release,
         rename_column,
         search,
         tag,

@@ -15,6 +15,7 @@ from jupyter_govdata.gateway.access import Access
 from jupyter_govdata.gateway.anchor import AnchorFile
 from jupyter_govdata.gateway.cards import Cards
 from jupyter_govdata.gateway.health import HealthServer, Metrics
+from jupyter_govdata.gateway.holding import Holding
 from jupyter_govdata.gateway.identity import Identity
 from jupyter_govdata.gateway.lake import (
     LakeLock,
@@ -27,7 +28,7 @@ from jupyter_govdata.gateway.lake import (
 from jupyter_govdata.gateway.loading import Loading
 from jupyter_govdata.gateway.registers import Registers
 from jupyter_govdata.gateway.scans import Scans
-from jupyter_govdata.gateway.signing import Keys, Signer, Tickets
+from jupyter_govdata.gateway.signing import Keys, Signer, Tickets, public_keys
 from jupyter_govdata.gateway.state import PolicyStates
 from jupyter_govdata.ledger import ChainReport
 
@@ -61,6 +62,7 @@ class Gateway:
         self.catalog = open_catalog(config, self.lake)
         self.ledger = open_ledger(config, self.lake)
         self.signer = Signer(keys.signing)
+        self.public_keys = public_keys(config.lake / "keys" / "public", self.signer)
         self._anchor = AnchorFile(
             config.lake / "keys" / "audit.anchor", self.lake.lake_id, self.signer
         )
@@ -70,6 +72,7 @@ class Gateway:
         self.identity = Identity(config, self.lake.lake_id, keys.embedded)
         self.access = Access(PolicyStates(self.ledger), self.ledger, self.metrics)
         self.cards = Cards(self.access, self.catalog)
+        self.holding = Holding(self.access, self.catalog)
         self.registers = Registers(self.catalog, self.ledger, config.limits.memory)
         self.loading = Loading(self.access, self.catalog, self.ledger, self.registers)
         self.scans = Scans(

@@ -150,6 +150,25 @@ def _signing_key(pem: bytes) -> Ed25519PrivateKey:
     return key
 
 
+def public_keys(folder: Path, signer: Signer) -> tuple[str, ...]:
+    """Keep the public key of a signer, and return the ones kept so far, its own first.
+
+    Receipts outlive keys: after a rotation, the old ones verify with the key kept here. To say
+    that a leaked key vouches for nothing any more, remove its file.
+
+    Raises:
+        StorageError: The folder cannot be read or written.
+    """
+    own = signer.public_key_pem()
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _kept(folder / f"{signer.key_id}.pem", own.encode)
+        found = [path.read_text("ascii") for path in sorted(folder.glob("*.pem"))]
+    except (OSError, UnicodeDecodeError) as exc:
+        raise StorageError("the folder of public keys cannot be used") from exc
+    return (own, *(pem for pem in found if pem != own))
+
+
 class Signer:
     """Signs what the gateway says, so that anybody with the public key can check it later.
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from jupyter_govdata.model.predicate import FALSE, TRUE, Predicate
 
-Action = Literal["discover", "select", "reveal", "open", "publish", "approve", "manage"]
+Action = Literal["discover", "select", "reveal", "open", "publish", "approve", "hold", "manage"]
 ACTIONS: tuple[Action, ...] = (
     "discover",
     "select",
@@ -19,6 +19,7 @@ ACTIONS: tuple[Action, ...] = (
     "open",
     "publish",
     "approve",
+    "hold",
     "manage",
 )
 

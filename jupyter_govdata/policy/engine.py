@@ -113,8 +113,8 @@ class PolicyEngine:
     ) -> Decision:
         """Decide an action on a whole asset, a namespace (``trials``) or the lake (``*``).
 
-        `publish` of an asset that does not exist yet is asked on its namespace. `open` and
-        `approve` need `discover` on the asset too. `discover` needs no purpose.
+        `publish` of an asset that does not exist yet is asked on its namespace. `open`,
+        `approve` and `hold` need `discover` on the asset too. `discover` needs no purpose.
 
         Raises:
             RefusalError: Unknown principal, an action on rows or columns, or a clock out of
@@ -132,7 +132,7 @@ class PolicyEngine:
         entities = evaluator.entities(card, namespace_in(resource), ask.principal)
         answer = evaluator.answer(ask, action, target, entities)
         permitted, now_dependent = answer.permitted, answer.now_dependent
-        if card is not None and action in ("open", "approve"):
+        if card is not None and action in ("open", "approve", "hold"):
             seen = evaluator.answer(ask, "discover", target, entities)
             permitted = permitted and seen.permitted
             now_dependent = now_dependent or seen.now_dependent

@@ -33,6 +33,7 @@ ACTION_KINDS: Mapping[str, tuple[str, ...]] = {
     "open": ("Row", "Asset"),
     "publish": ("Asset", "Namespace", "Lake"),
     "approve": ("Asset", "Namespace", "Lake"),
+    "hold": ("Asset", "Namespace", "Lake"),
     "manage": ("Asset", "Namespace", "Lake"),
 }
 """What each action is asked on."""

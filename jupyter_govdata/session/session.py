@@ -32,12 +32,13 @@ from jupyter_govdata.query.engine import QueryEngine
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.session.catalog import SessionCatalog
 from jupyter_govdata.session.conditions import Where, condition, version
+from jupyter_govdata.session.holding import HoldingMixin
 from jupyter_govdata.session.sources import counts, governance_files, problems_found, provenance
 
 OnProgress = Callable[[int, int | None, int | None], None]
 
 
-class Session:
+class Session(HoldingMixin):
     """A principal at a gateway: queries, scans, the catalog, loading.
 
     Made by `connect`; usable as a context manager. All sessions are independent.
@@ -103,6 +104,11 @@ class Session:
     def public_key(self) -> str:
         """PEM of the key that the gateway signs receipts with."""
         return str(self._me["public_key"])
+
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """PEM of all keys that receipts of this lake verify with, the current one first."""
+        return tuple(str(pem) for pem in self._connection.act("keys")["keys"])
 
     def whoami(self) -> dict[str, Any]:
         """Return principal, groups, attributes, purposes, epoch and wall, as of now."""

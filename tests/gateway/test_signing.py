@@ -30,7 +30,7 @@ from jupyter_govdata.errors import (
     StorageError,
 )
 from jupyter_govdata.gateway.anchor import AnchorFile
-from jupyter_govdata.gateway.signing import MAX_TICKET, Keys, Signer, Tickets
+from jupyter_govdata.gateway.signing import MAX_TICKET, Keys, Signer, Tickets, public_keys
 from jupyter_govdata.ledger import Anchor
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.wire import canonical_json, to_wire
@@ -319,3 +319,13 @@ def test_anchor_file_that_cannot_be_written_keeps_the_old_one(
 ) -> None:
     with pytest.raises(StorageError):
         AnchorFile(tmp_path / "none" / "audit.anchor", "lake-1", signer).write(ANCHOR)
+
+
+def test_public_keys_outlive_a_rotation_and_a_removed_one_is_gone(tmp_path):
+    folder = tmp_path / "public"
+    old, new = (Signer(Ed25519PrivateKey.generate()) for _ in range(2))
+    assert public_keys(folder, old) == (old.public_key_pem(),)
+    assert public_keys(folder, new) == (new.public_key_pem(), old.public_key_pem())
+    assert public_keys(folder, new) == (new.public_key_pem(), old.public_key_pem())
+    (folder / f"{old.key_id}.pem").unlink()
+    assert public_keys(folder, new) == (new.public_key_pem(),)
