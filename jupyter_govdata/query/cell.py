@@ -92,6 +92,11 @@ class CellQuery:
     line: int = 1
 
 
+def options() -> dict[str, str | None]:
+    """Return every option with an example of its value, None for one that takes none."""
+    return {option: example for option, (_, example) in _VALUED.items()} | dict.fromkeys(_FLAGS)
+
+
 def parse_sql_line(line: str) -> SqlArguments:
     """Split the first line of ``%%govsql``.
 
