@@ -9,6 +9,7 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
@@ -33,6 +34,25 @@ _CHANNEL: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A scan that the gateway has begun to answer.
+
+    Args:
+        stream: Of the first part.
+        receipt: Signed.
+        others: Tickets of the other parts.
+        tag: Names the answer: a later one with the same tag has the same rows. May be empty.
+        same: The request knew the tag, so no rows come.
+    """
+
+    stream: flight.FlightStreamReader
+    receipt: Receipt
+    others: tuple[flight.Ticket, ...]
+    tag: str
+    same: bool
 
 
 class Endpoint(Protocol):
@@ -146,10 +166,8 @@ class Connection:
         tickets = tuple(endpoint.ticket for endpoint in info.endpoints)
         return info.schema, tickets, receipt_from_wire(json.loads(info.app_metadata))
 
-    def open(
-        self, request: ScanRequest
-    ) -> tuple[flight.FlightStreamReader, Receipt, tuple[flight.Ticket, ...]]:
-        """Start a scan: the stream of its first part, its signed receipt, the other tickets.
+    def open(self, request: ScanRequest) -> Opened:
+        """Start a scan.
 
         One call instead of `plan` and `get`.
 
@@ -164,8 +182,13 @@ class Connection:
             return stream, json.loads(stream.read_chunk().app_metadata.to_pybytes())
 
         stream, opening = self._call(start)
-        others = tuple(flight.Ticket(base64.b64decode(t)) for t in opening["tickets"])
-        return stream, receipt_from_wire(opening["receipt"]), others
+        return Opened(
+            stream=stream,
+            receipt=receipt_from_wire(opening["receipt"]),
+            others=tuple(flight.Ticket(base64.b64decode(t)) for t in opening["tickets"]),
+            tag=str(opening["tag"]),
+            same=opening["same"] is True,
+        )
 
     def get(self, ticket: flight.Ticket) -> flight.FlightStreamReader:
         """Open the stream of one part. A ticket is good once, so this is never repeated.

@@ -24,16 +24,25 @@ _END = object()
 class FlightScan:
     """A planned scan whose batches have not been read yet.
 
+    `tag` names the answer: two scans with one tag, not empty, have the same rows. With
+    `ScanRequest.known` the gateway may say that it is the `same` answer; then no rows come.
+
     `receipts` is there from the start, so that a scan that is stopped early has its own; a part
     that is read to its end must end with the same receipt.
     """
 
     def __init__(self, connection: Connection, request: ScanRequest) -> None:
         self._connection = connection
-        first, receipt, tickets = connection.open(request)
+        opened = connection.open(request)
+        first = opened.stream
         self.schema: pa.Schema = first.schema
-        self.receipts: list[Receipt] = [receipt]
-        self._parts: tuple[flight.FlightStreamReader | flight.Ticket, ...] = (first, *tickets)
+        self.receipts: list[Receipt] = [opened.receipt]
+        self.tag = opened.tag
+        self.same = opened.same
+        self._parts: tuple[flight.FlightStreamReader | flight.Ticket, ...] = (
+            first,
+            *opened.others,
+        )
         self.rows = 0
         self.bytes = 0
         self._streams: list[flight.FlightStreamReader] = [first]

@@ -19,7 +19,7 @@ from jupyter_govdata.errors import (
 )
 from jupyter_govdata.gateway.health import Metrics
 from jupyter_govdata.gateway.state import PolicyState, PolicyStates
-from jupyter_govdata.ledger import AuditRecord, Ledger
+from jupyter_govdata.ledger import AuditRecord, Ledger, Pending
 from jupyter_govdata.model.asset import NAME_PART, namespace_of
 from jupyter_govdata.model.decision import Action, Decision
 from jupyter_govdata.model.identity import Principal
@@ -136,7 +136,7 @@ class Access:
         decision = state.decide(principal, action, resource, purpose, utc_now())
         if not decision.permitted:
             self._refuse(state, decision)
-        self.record(principal, action, resource, decision)
+        self.record(principal, action, resource, decision).wait()
         return decision
 
     def require_publish(self, principal: str, asset: str, declared: str | None) -> Decision:
@@ -182,10 +182,13 @@ class Access:
         *,
         snapshot_id: int = 0,
         detail: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Append a permitted decision to the audit chain; durable on return."""
+    ) -> Pending:
+        """Begin to record a permitted decision in the audit chain.
+
+        INVARIANT 4: the caller waits for what this returns before anything leaves.
+        """
         self._metrics.decided(action, permitted=True)
-        self._ledger.append(
+        return self._ledger.begin(
             AuditRecord(
                 when=utc_now(),
                 principal=principal,

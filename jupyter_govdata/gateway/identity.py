@@ -25,6 +25,8 @@ from jupyter_govdata.gateway.keyset import KeySet, fetch_json, require_secure
 EMBEDDED_ISSUER = "govdata-embedded"
 EMBEDDED_SECONDS = 3_600
 LEEWAY_SECONDS = 10
+TOKEN_CACHE_SECONDS = 60.0
+TOKEN_CACHE_TOKENS = 10_000
 HUB_CACHE_SECONDS = 10.0
 HUB_CACHE_TOKENS = 10_000
 MAX_TOKEN = 16_384
@@ -73,6 +75,9 @@ class Identity:
         self._embedded = _Embedded(lake_id, embedded_key) if config.embedded else None
         self._oidc = _Oidc(config.oidc, clock) if config.oidc else None
         self._hub = _Hub(config.hub, clock) if config.hub else None
+        self._clock = clock
+        self._checked: OrderedDict[bytes, tuple[Claims, float]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def authenticate(self, header: str) -> Claims:
         """Return whom the ``authorization`` header (``Bearer TOKEN``) proves the caller to be.
@@ -87,7 +92,29 @@ class Identity:
             raise AuthenticationError("the call carries no bearer token", hint="sign in again")
         if len(token) > MAX_TOKEN or not token.isascii() or not token.isprintable():
             raise _unknown()
-        return self._scheme(token).claims(token)
+        digest = hashlib.sha256(token.encode()).digest()
+        claims = self._remembered(digest)
+        if claims is None:
+            claims = self._scheme(token).claims(token)
+            self._remember(digest, claims)
+        return claims
+
+    def _remembered(self, digest: bytes) -> Claims | None:
+        """Return what a token proved within the last minute, if it has not expired since."""
+        with self._lock:
+            claims, until = self._checked.get(digest, (None, 0.0))
+        if claims is None or claims.expires is None or self._clock() >= until:
+            return None
+        return claims if dt.datetime.now(dt.UTC) < claims.expires else None
+
+    def _remember(self, digest: bytes, claims: Claims) -> None:
+        if claims.kind != "embedded":
+            return  # a provider may withdraw a key, a hub a token, at any moment
+        with self._lock:
+            self._checked[digest] = claims, self._clock() + TOKEN_CACHE_SECONDS
+            self._checked.move_to_end(digest)
+            while len(self._checked) > TOKEN_CACHE_TOKENS:
+                self._checked.popitem(last=False)
 
     def _scheme(self, token: str) -> _Scheme:
         # The unchecked issuer only chooses who checks: each way accepts its own issuer alone.

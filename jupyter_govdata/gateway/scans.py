@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import hmac
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.binding import BoundDecision, bind, field_ids
 from jupyter_govdata.gateway.health import Metrics
 from jupyter_govdata.gateway.signing import Signer
-from jupyter_govdata.ledger import Ledger
+from jupyter_govdata.ledger import Ledger, Pending
 from jupyter_govdata.model.decision import Decision
 from jupyter_govdata.model.plan import Plan
 from jupyter_govdata.model.predicate import TRUE, Consent, all_of, columns_of, walk
@@ -84,6 +85,7 @@ class PreparedScan:
 
     Args:
         schema: What the client receives.
+        recorded: The audit record; nothing may leave before it is durable.
         parts: How many tickets there are; each is redeemed once.
         expires: UTC.
     """
@@ -97,6 +99,7 @@ class PreparedScan:
     plan: Plan
     schema: pa.Schema
     receipt: Receipt
+    recorded: Pending
     consents: ConsentView
     parts: int
     expires: dt.datetime
@@ -132,13 +135,28 @@ class Scans:
     # -- prepare -----------------------------------------------------------------------------
 
     def prepare(self, principal: str, request: ScanRequest) -> PreparedScan:
-        """Decide, plan and record a scan.
+        """Decide, plan and record a scan whose parts are redeemed later.
 
         Raises:
             RefusalError: Not visible, not permitted, no or unknown purpose, over a limit.
             ColumnNotFoundError: A column that does not exist or is hidden: one answer.
             QueryError: A predicate constant that does not fit its column.
             SnapshotNotFoundError: No such version.
+            StorageError: The audit record could not be made durable.
+        """
+        prepared = self.begin(principal, request)
+        # INVARIANT 4: the record is durable before a ticket exists, so before the first byte.
+        prepared.recorded.wait()
+        self.keep(prepared, 0)
+        return prepared
+
+    def begin(self, principal: str, request: ScanRequest) -> PreparedScan:
+        """Decide and plan a scan; its audit record is on its way to disk.
+
+        INVARIANT 4: the caller waits for `PreparedScan.recorded` before anything leaves.
+
+        Raises:
+            GovDataError: As `prepare`.
         """
         flat = flatten(request.fragment)
         with self._metrics.decision_timer():
@@ -153,6 +171,15 @@ class Scans:
         # SECURITY: files are chosen by raw values, so by no condition on a masked column.
         raw, _ = split_predicate(flat.predicate, bound.masks)
         plan = self._catalog.plan(version, all_of(bound.row_filter, raw))
+        fragment = hashlib.sha256(canonical_json(fragment_to_wire(request.fragment))).hexdigest()
+        recorded = self._access.record(
+            principal,
+            "select",
+            flat.asset,
+            decision,
+            snapshot_id=version.snapshot_id,
+            detail={"columns": list(columns)[:200], "fragment": fragment},
+        )
         consents = ConsentView(self._ledger)
         consents.load(bound)
         receipt = self._signer.sign_receipt(
@@ -164,14 +191,12 @@ class Scans:
                 principal=principal,
                 purpose=purpose,
                 decision_id=decision.decision_id,
-                fragment_digest=hashlib.sha256(
-                    canonical_json(fragment_to_wire(request.fragment))
-                ).hexdigest(),
+                fragment_digest=fragment,
                 filtered=bound.row_filter != TRUE,
                 masked=tuple(sorted(set(bound.masks) & set(bound.visible))),
             )
         )
-        prepared = PreparedScan(
+        return PreparedScan(
             scan_id=secrets.token_hex(16),
             principal=principal,
             flat=flat,
@@ -181,36 +206,43 @@ class Scans:
             plan=plan,
             schema=pa.schema([visible.field(name) for name in columns]),
             receipt=receipt,
+            recorded=recorded,
             consents=consents,
             parts=self._parts(flat, plan),
             expires=utc_now() + dt.timedelta(seconds=TICKET_SECONDS),
         )
-        # INVARIANT 4: the record is durable before a ticket exists, so before the first byte.
-        self._access.record(
-            principal,
-            "select",
-            flat.asset,
-            decision,
-            snapshot_id=version.snapshot_id,
-            detail={"columns": list(columns)[:200], "fragment": receipt.fragment_digest},
-        )
-        self._keep(prepared)
-        return prepared
+
+    def tag(self, prepared: PreparedScan) -> str:
+        """Return the tag of a scan's answer: equal rows for equal tags; empty if time decides.
+
+        Like an entity tag of HTTP. It depends on all that the rows depend on: the receipt names
+        snapshot, schema, epoch (so policies and consents), decision and fragment; the lake's
+        pseudonym key is the one thing that it does not name.
+        """
+        if prepared.decision.now_dependent:
+            return ""
+        told = f"scan-tag-v1:{prepared.receipt.signature}".encode()
+        return hmac.digest(self._pseudonym_key, told, "sha256").hex()
 
     def _parts(self, flat: FlatScan, plan: Plan) -> int:
         if flat.limit is not None:
             return 1
         return max(1, min(self._threads, len(plan.files), plan.rows // PART_ROWS))
 
-    def _keep(self, prepared: PreparedScan) -> None:
+    def keep(self, prepared: PreparedScan, first: int) -> None:
+        """Let the parts from `first` on be redeemed, once each.
+
+        Raises:
+            LimitError: Too many scans wait to be read.
+        """
         now = utc_now()
         with self._lock:
             if len(self._pending) >= PENDING_SCANS // 2:
                 for key in [k for k, p in self._pending.items() if p.expires <= now]:
                     del self._pending[key]
-            if len(self._pending) + prepared.parts > PENDING_SCANS:
+            if len(self._pending) + prepared.parts - first > PENDING_SCANS:
                 raise LimitError("the gateway holds too many unread scans", hint="try again")
-            for part in range(prepared.parts):
+            for part in range(first, prepared.parts):
                 self._pending[prepared.scan_id, part] = prepared
 
     # -- stream ------------------------------------------------------------------------------
@@ -228,7 +260,7 @@ class Scans:
             del self._pending[scan_id, part]
         return prepared
 
-    def stream(self, prepared: PreparedScan, part: int) -> Iterator[pa.RecordBatch]:
+    def stream(self, prepared: PreparedScan, part: int) -> Generator[pa.RecordBatch, None, None]:
         """Yield the part's batches while the decision stays true.
 
         Raises:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hmac
+import itertools
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -32,6 +34,8 @@ from jupyter_govdata.model.wire import canonical_json, parse_json, request_from_
 log = logging.getLogger("jupyter_govdata.gateway")
 
 DIRECT = b"scan:"
+AHEAD_ROWS = 2_000_000
+"""Scans of at most so many planned rows are read before their record is durable."""
 MAX_TICKET = 4_096
 
 
@@ -157,7 +161,8 @@ class Server(flight.FlightServerBase):
         """Stream one part of a scan; the last message carries the signed receipt.
 
         The ticket is one of a plan, or ``scan:`` and a scan request: then the first part comes
-        at once, led by a message with the receipt and the tickets of the other parts.
+        at once, led by a message with the receipt, the answer's tag and the tickets of the other
+        parts; if the request knows the tag already, there are no rows.
         """
         return self._guarded(lambda: self._open_part(context, ticket.ticket))
 
@@ -166,32 +171,58 @@ class Server(flight.FlightServerBase):
     ) -> flight.FlightDataStream:
         principal = self._principal(context)
         scans = self._gateway.scans
-        lead: list[Any] = []
         if ticket.startswith(DIRECT):
-            message = ticket.removeprefix(DIRECT)
-            if len(message) > self._gateway.config.limits.message_bytes:
-                raise ProtocolError("the message is too large")
-            prepared = scans.prepare(principal, request_from_wire(message))
-            part = 0
-            scans.redeem(principal, prepared.scan_id, part)
-            others = [base64.b64encode(t).decode() for t in self._tickets(prepared, 1)]
-            opening = {"receipt": to_wire(prepared.receipt), "tickets": others}
-            lead = [(_no_rows(prepared.schema), pa.py_buffer(canonical_json(opening)))]
-        else:
-            if len(ticket) > MAX_TICKET:
-                raise ProtocolError("the ticket is too large")
-            payload = self._gateway.tickets.unseal(ticket, principal, dt.datetime.now(dt.UTC))
-            part = int(payload["part"])
-            prepared = scans.redeem(principal, str(payload["scan"]), part)
-        last = (_no_rows(prepared.schema), pa.py_buffer(canonical_json(to_wire(prepared.receipt))))
-        messages = self._messages(context, lead, scans.stream(prepared, part), last)
+            return self._open_scan(context, principal, ticket.removeprefix(DIRECT))
+        if len(ticket) > MAX_TICKET:
+            raise ProtocolError("the ticket is too large")
+        payload = self._gateway.tickets.unseal(ticket, principal, dt.datetime.now(dt.UTC))
+        part = int(payload["part"])
+        prepared = scans.redeem(principal, str(payload["scan"]), part)
+        return self._stream(context, prepared, [], scans.stream(prepared, part))
+
+    def _open_scan(
+        self, context: flight.ServerCallContext, principal: str, message: bytes
+    ) -> flight.FlightDataStream:
+        if len(message) > self._gateway.config.limits.message_bytes:
+            raise ProtocolError("the message is too large")
+        scans = self._gateway.scans
+        request = request_from_wire(message)
+        prepared = scans.begin(principal, request)
+        tag = scans.tag(prepared)
+        if tag and hmac.compare_digest(tag, request.known):
+            prepared.recorded.wait()
+            return self._stream(context, prepared, [_opening(prepared, tag, same=True)], _nothing())
+        batches = scans.stream(prepared, 0)
+        try:
+            # A small scan is read while its audit record gets to the disk. A large one is not:
+            # its reader should have the receipt, and a stream to cancel, before the first rows.
+            first = list(itertools.islice(batches, int(prepared.plan.rows <= AHEAD_ROWS)))
+            # INVARIANT 4: nothing has left up to here.
+            prepared.recorded.wait()
+            scans.keep(prepared, 1)
+        except BaseException:
+            batches.close()
+            raise
+        opening = _opening(prepared, tag, tickets=self._tickets(prepared, 1))
+        return self._stream(context, prepared, [opening, *first], batches)
+
+    def _stream(
+        self,
+        context: flight.ServerCallContext,
+        prepared: PreparedScan,
+        lead: list[Any],
+        batches: Generator[pa.RecordBatch, None, None],
+    ) -> flight.FlightDataStream:
+        receipt = pa.py_buffer(canonical_json(to_wire(prepared.receipt)))
+        last = (_no_rows(prepared.schema), receipt)
+        messages = self._messages(context, lead, batches, last)
         return flight.GeneratorStream(prepared.schema, messages)
 
     def _messages(
         self,
         context: flight.ServerCallContext,
         lead: list[Any],
-        batches: Iterator[pa.RecordBatch],
+        batches: Generator[pa.RecordBatch, None, None],
         last: Any,
     ) -> Iterator[Any]:
         try:
@@ -278,6 +309,23 @@ class Server(flight.FlightServerBase):
     def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
         """Refuse: not part of the protocol."""
         raise flight_error(ProtocolError("this gateway exchanges no streams"))
+
+
+def _opening(
+    prepared: PreparedScan, tag: str, *, same: bool = False, tickets: Sequence[bytes] = ()
+) -> Any:
+    """Return the message that leads an answer to a scan request."""
+    told = {
+        "receipt": to_wire(prepared.receipt),
+        "tag": tag,
+        "same": same,
+        "tickets": [base64.b64encode(ticket).decode() for ticket in tickets],
+    }
+    return _no_rows(prepared.schema), pa.py_buffer(canonical_json(told))
+
+
+def _nothing() -> Generator[pa.RecordBatch, None, None]:
+    yield from ()
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:

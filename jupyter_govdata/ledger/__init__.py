@@ -4,6 +4,7 @@ Runs in the gateway. Trusts its database's durability, not its contents: the aud
 when somebody else has written there.
 """
 
+from jupyter_govdata.ledger.audit import Pending
 from jupyter_govdata.ledger.ledger import Ledger
 from jupyter_govdata.ledger.records import (
     Anchor,
@@ -24,4 +25,5 @@ __all__ = [
     "GovernanceState",
     "Ledger",
     "LoadRecord",
+    "Pending",
 ]

@@ -1,7 +1,7 @@
 """The audit chain: append-only, hash-chained, durable before an answer leaves. Runs in the gateway.
 
-INVARIANT: `append` returns only after its record is committed to disk (invariant 4). Several
-threads that wait at once share one commit.
+INVARIANT: `append` and `Pending.wait` return only after the record is committed to disk
+(invariant 4). Several threads that wait at once share one commit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,14 @@ from jupyter_govdata.ledger.records import (
     visible,
 )
 from jupyter_govdata.ledger.schema import audit, epochs, heads
-from jupyter_govdata.ledger.store import Store, store_error
+from jupyter_govdata.ledger.store import Statement, Store, store_error
 
 GROUP = 256
 """Records that one commit holds at most."""
 CHUNK = 2_000
-_HEAD = select(heads.c.seq, heads.c.hash).where(heads.c.id == 1).with_for_update()
-_ADD = insert(audit)
-_MOVE = (
+_HEAD = Statement(select(heads.c.seq, heads.c.hash).where(heads.c.id == 1).with_for_update())
+_ADD = Statement(insert(audit))
+_MOVE = Statement(
     update(heads).where(heads.c.id == 1).values(seq=bindparam("to_seq"), hash=bindparam("to_hash"))
 )
 
@@ -49,12 +49,36 @@ class _Waiting:
     failure: BaseException | None = None
 
 
+class Pending:
+    """A record on its way to disk; nothing that it stands for may leave before `wait` returns."""
+
+    def __init__(self, finish: Callable[[_Waiting], None], waiting: _Waiting) -> None:
+        self._finish = finish
+        self._waiting = waiting
+
+    def wait(self) -> AuditEntry:
+        """Return the entry once it is durable.
+
+        Raises:
+            StorageError: The record could not be made durable: do not answer then.
+        """
+        waiting = self._waiting
+        self._finish(waiting)
+        if waiting.entry is not None:
+            return waiting.entry
+        if isinstance(waiting.failure, GovDataError):
+            raise waiting.failure.__class__(
+                waiting.failure.message, hint=waiting.failure.hint
+            ) from waiting.failure
+        raise store_error("written") from waiting.failure
+
+
 def append_in(conn: Connection, records: Sequence[AuditRecord]) -> list[AuditEntry]:
     """Append storable records inside the caller's write transaction."""
-    head = conn.execute(_HEAD).one_or_none()
+    head = _HEAD.run(conn).one_or_none()
     if head is None:
         raise store_error("written")
-    seq, previous = head
+    seq, previous = tuple[Any, ...](head)
     rows: list[dict[str, Any]] = []
     entries: list[AuditEntry] = []
     for record in records:
@@ -64,8 +88,8 @@ def append_in(conn: Connection, records: Sequence[AuditRecord]) -> list[AuditEnt
         previous = row["hash"]
         rows.append(row)
     # A head that was moved by hand meets the primary key here: nothing is answered any more.
-    conn.execute(_ADD, rows)
-    conn.execute(_MOVE, {"to_seq": seq, "to_hash": previous})
+    _ADD.run(conn, *rows)
+    _MOVE.run(conn, {"to_seq": seq, "to_hash": previous})
     return entries
 
 
@@ -78,23 +102,56 @@ class Audit:
         self._queue_lock = threading.Lock()
         self._commit_lock = threading.Lock()
         self._floor = 0
+        self._wake = threading.Event()
+        self._committer: threading.Thread | None = None
+        self._closed = False
+
+    def begin(self, record: AuditRecord) -> Pending:
+        """Have a record committed by another thread; see `Ledger.begin`."""
+        pending = self._queued(record)
+        if self._committer is None:
+            self._start()
+        self._wake.set()
+        return pending
 
     def append(self, record: AuditRecord) -> AuditEntry:
         """Append a record; durable on return. See `Ledger.append`."""
+        return self._queued(record).wait()
+
+    def close(self) -> None:
+        """End the committing thread; whoever still waits commits for himself."""
+        self._closed = True
+        self._wake.set()
+        if self._committer is not None:
+            self._committer.join()
+
+    def _queued(self, record: AuditRecord) -> Pending:
         waiting = _Waiting(storable(record))
         with self._queue_lock:
             self._queue.append(waiting)
+        return Pending(self._finish, waiting)
+
+    def _finish(self, waiting: _Waiting) -> None:
         # Whoever gets the lock commits for all that wait; they find their entry when it is freed.
         with self._commit_lock:
             while waiting.entry is None and waiting.failure is None:
                 self._commit_group()
-        if waiting.entry is None:
-            if isinstance(waiting.failure, GovDataError):
-                raise waiting.failure.__class__(
-                    waiting.failure.message, hint=waiting.failure.hint
-                ) from waiting.failure
-            raise store_error("written") from waiting.failure
-        return waiting.entry
+
+    def _start(self) -> None:
+        with self._queue_lock:
+            if self._committer is None and not self._closed:
+                self._committer = threading.Thread(
+                    target=self._commit_all, name="govdata-audit", daemon=True
+                )
+                self._committer.start()
+
+    def _commit_all(self) -> None:
+        while not self._closed:
+            self._wake.wait()
+            self._wake.clear()
+            with self._commit_lock:
+                while self._queue:
+                    self._commit_group()
 
     def _commit_group(self) -> None:
         with self._queue_lock:

@@ -10,7 +10,7 @@ from typing import Self
 from sqlalchemy import insert, select
 
 from jupyter_govdata.ledger import consent
-from jupyter_govdata.ledger.audit import Audit
+from jupyter_govdata.ledger.audit import Audit, Pending
 from jupyter_govdata.ledger.consent import Alias, ConsentRegister, ConsentRow
 from jupyter_govdata.ledger.governance import Governance
 from jupyter_govdata.ledger.records import (
@@ -62,6 +62,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close all connections."""
+        self._audit.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -203,6 +204,16 @@ class Ledger:
             StorageError: The record could not be made durable: do not answer then.
         """
         return self._audit.append(record)
+
+    def begin(self, record: AuditRecord) -> Pending:
+        """Append a record while the caller goes on; `Pending.wait` returns once it is durable.
+
+        SECURITY: nothing that the record stands for may leave the gateway before that.
+
+        Raises:
+            ProtocolError: Detail that is not plain JSON, a moment without time zone.
+        """
+        return self._audit.begin(record)
 
     def records(
         self,

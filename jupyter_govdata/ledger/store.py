@@ -9,13 +9,24 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import (
+    URL,
+    ClauseElement,
+    Connection,
+    CursorResult,
+    Engine,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from jupyter_govdata.errors import (
     ConfigError,
@@ -106,6 +117,34 @@ class _PostgresEpochs:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+class Statement:
+    """A statement that runs for every answer: compiled once, handed to the driver as text.
+
+    Building and caching it anew costs SQLAlchemy more than SQLite needs to run it.
+
+    Args:
+        clause: Without types that need their values converted.
+    """
+
+    def __init__(self, clause: ClauseElement) -> None:
+        self._clause = clause
+        self._compiled: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {}
+
+    def run(self, conn: Connection, *rows: Mapping[str, Any]) -> CursorResult[Any]:
+        """Run it once for each of `rows`, or once without parameters."""
+        found = self._compiled.get(conn.dialect.name)
+        if found is None:
+            compiled = cast("SQLCompiler", self._clause.compile(dialect=conn.dialect))
+            found = (str(compiled), dict(compiled.params), tuple(compiled.positiontup or ()))
+            self._compiled[conn.dialect.name] = found
+        text, given, places = found
+        named = [{**given, **row} for row in rows or ({},)]
+        if not places:
+            return conn.exec_driver_sql(text, named if len(named) > 1 else named[0])
+        listed = [tuple(row[place] for place in places) for row in named]
+        return conn.exec_driver_sql(text, listed if len(listed) > 1 else listed[0])
 
 
 class Store:

@@ -87,10 +87,18 @@ class FlatScan:
 
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
-    """A fragment and the purpose it is read for; None takes the principal's own purpose."""
+    """A fragment and the purpose it is read for.
+
+    Args:
+        fragment: What to read.
+        purpose: None takes the principal's own purpose.
+        known: Tag of an answer that the client holds; if the answer would be the same one, the
+            gateway says so and sends no rows.
+    """
 
     fragment: Fragment
     purpose: str | None = None
+    known: str = ""
 
 
 def require_pushable(predicate: Predicate) -> None:

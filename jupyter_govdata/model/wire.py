@@ -301,9 +301,10 @@ def fragment_from_wire(data: Any, depth: int = 0) -> Fragment:
 
 def request_to_wire(request: ScanRequest) -> bytes:
     """Return the message of a scan request."""
-    return canonical_json(
-        {"v": 1, "fragment": fragment_to_wire(request.fragment), "purpose": request.purpose}
-    )
+    message = {"v": 1, "fragment": fragment_to_wire(request.fragment), "purpose": request.purpose}
+    if request.known:
+        message["known"] = request.known
+    return canonical_json(message)
 
 
 def request_from_wire(data: bytes) -> ScanRequest:
@@ -315,9 +316,10 @@ def request_from_wire(data: bytes) -> ScanRequest:
     parsed = parse_json(data)
     if not isinstance(parsed, dict) or parsed.get("v") != 1:
         raise ProtocolError("a scan request is an object with `v` 1")
-    _known(parsed, "v", "fragment", "purpose")
+    _known(parsed, "v", "fragment", "purpose", "known")
     purpose = None if parsed.get("purpose") is None else _text(parsed, "purpose")
-    return ScanRequest(fragment_from_wire(parsed.get("fragment")), purpose)
+    known = _text(parsed, "known") if "known" in parsed else ""
+    return ScanRequest(fragment_from_wire(parsed.get("fragment")), purpose, known)
 
 
 # -- cards, views, receipts ------------------------------------------------------------------

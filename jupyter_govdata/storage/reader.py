@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from jupyter_govdata.errors import LimitError
 from jupyter_govdata.model.plan import Plan
-from jupyter_govdata.storage.engine import cursor
+from jupyter_govdata.storage.engine import cursor, give_back
 from jupyter_govdata.storage.errors import FOREIGN, mapped
 
 
@@ -76,6 +76,8 @@ class Stop:
         self._cancelled = self._closed = False
         self._lock = threading.Lock()
         self._engine = plan.root, memory_limit, threads
+        self.clean = False
+        """All is read and the connection holds nothing of the scan any more."""
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @property
@@ -99,8 +101,12 @@ class Stop:
                 self._connection.interrupt()
 
     def close(self) -> None:
-        """Close the connection; more than once is fine."""
+        """Give the connection back, or close it; more than once is fine."""
         with self._lock:
             if self._connection is not None and not self._closed:
-                self._connection.close()
+                if self.clean:
+                    root, memory_limit, _ = self._engine
+                    give_back(root, memory_limit, self._connection)
+                else:
+                    self._connection.close()
             self._closed = True

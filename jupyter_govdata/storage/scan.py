@@ -228,6 +228,7 @@ class _Job:
         connection = self.stop.connection
         side.register(connection)
         yield from connection.execute(sql).to_arrow_reader(batch_rows)
+        self.stop.clean = not side.tables
 
     def _raw_direct(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
         filtered = self.shape.early != TRUE

@@ -507,3 +507,28 @@ def test_verify_while_records_are_appended_sees_one_moment(ledger: Ledger) -> No
     done.set()
     writer.join()
     assert all(r.ok for r in reports), [r for r in reports if not r.ok]
+
+
+def test_begin_returns_before_the_record_is_durable_and_wait_after(ledger: Ledger) -> None:
+    pending = [ledger.begin(record(asset=f"trials.a{n}")) for n in range(300)]
+    entries = [p.wait() for p in pending]
+    assert [e.seq for e in entries] == sorted(e.seq for e in entries)
+    stored = {e.seq: e for e in ledger.records(limit=1_000)}
+    assert all(stored[e.seq] == e for e in entries)
+    assert ledger.verify().ok
+
+
+def test_begin_without_anybody_waiting_is_committed_all_the_same(ledger: Ledger) -> None:
+    ledger.begin(record(asset="trials.unwatched"))
+    # `append` waits for its own record, which comes after the other one.
+    last = ledger.append(record(asset="trials.last"))
+    assert [e.record.asset for e in ledger.records(limit=2)] == ["trials.last", "trials.unwatched"]
+    assert ledger.verify().head.seq == last.seq
+
+
+def test_begin_on_a_store_that_cannot_be_written_fails_in_wait(tmp_path: Path) -> None:
+    with Ledger.open(f"sqlite:///{tmp_path / 'store.db'}", create=True) as ledger:
+        ledger.append(record())
+        (tmp_path / "store.db").unlink()
+        with pytest.raises(StorageError):
+            ledger.begin(record()).wait()

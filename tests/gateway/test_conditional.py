@@ -1,0 +1,120 @@
+"""A scan whose answer the client holds already: nothing is sent, and nothing is taken on trust."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+import pytest
+
+from jupyter_govdata.client.connection import Connection
+from jupyter_govdata.client.scan import FlightScan
+from jupyter_govdata.errors import GovDataError, StorageError
+from jupyter_govdata.model.predicate import Compare
+from jupyter_govdata.model.scan import Filter, Project, Scan, ScanRequest
+from tests.gateway.world import PATIENTS, POLICIES, World, make_world
+
+
+@pytest.fixture
+def world(tmp_path) -> Iterator[World]:
+    made = make_world(tmp_path)
+    yield made
+    made.close()
+
+
+def scan(connection: Connection, known: str = "", **changes: object) -> tuple[FlightScan, pa.Table]:
+    fragment = changes.get("fragment", Scan("trials.patients"))
+    request = ScanRequest(fragment, changes.get("purpose", "research"), known)  # type: ignore[arg-type]
+    stream = FlightScan(connection, request)
+    return stream, stream.reader().read_all()
+
+
+def test_known_answer_comes_without_rows_with_its_receipt_and_on_record(world: World) -> None:
+    ana = world.connect("ana")
+    first, rows = scan(ana)
+    assert rows.num_rows
+    assert first.tag
+    assert not first.same
+    before = world.gateway.ledger.anchor().seq
+    again, nothing = scan(ana, first.tag)
+    assert again.same
+    assert nothing.num_rows == 0
+    assert again.receipts == first.receipts
+    assert again.tag == first.tag
+    assert world.gateway.ledger.anchor().seq == before + 1
+    assert world.gateway.ledger.records(limit=1)[0].record.asset == "trials.patients"
+
+
+def narrower(world: World) -> None:
+    rule = 'context.purpose == "research" };'
+    world.apply(
+        policies=POLICIES.replace(rule, 'context.purpose == "research" && resource.age > 40 };')
+    )
+
+
+def new_rows(world: World) -> None:
+    world.load("trials.patients", PATIENTS, "append")
+
+
+def consent_moved(world: World) -> None:
+    world.gateway.ledger.set_consent("T:patient", "P1", "research", "withdrawn", "dina", "letter")
+
+
+@pytest.mark.parametrize("change", [narrower, new_rows, consent_moved])
+def test_known_answer_after_a_change_is_read_anew(
+    world: World, change: Callable[[World], None]
+) -> None:
+    ana = world.connect("ana")
+    first, _ = scan(ana)
+    change(world)
+    fresh, rows = scan(ana, first.tag)
+    assert not fresh.same
+    assert fresh.tag != first.tag
+    assert rows.drop_columns("score").equals(scan(ana)[1].drop_columns("score"))
+
+
+def test_known_answer_of_another_scan_or_principal_is_not_the_same(world: World) -> None:
+    ana, dina = world.connect("ana"), world.connect("dina")
+    first, _ = scan(ana)
+    narrowed = Filter(Scan("trials.patients"), Compare("age", ">", 40))
+    others = [
+        scan(dina, first.tag),
+        scan(ana, first.tag, fragment=narrowed),
+        scan(ana, first.tag, fragment=Project(Scan("trials.patients"), ("age",))),
+    ]
+    assert not any(stream.same for stream, _ in others)
+    assert all(rows.num_rows for _, rows in others)
+
+
+def test_known_answer_is_decided_anew_when_access_is_gone(world: World) -> None:
+    ana = world.connect("ana")
+    first, _ = scan(ana)
+    world.apply(
+        policies=POLICIES.replace('principal in Group::"clinical"', 'principal == User::"nobody"')
+    )
+    with pytest.raises(GovDataError):
+        scan(ana, first.tag)
+
+
+def test_answer_that_depends_on_the_time_has_no_tag(world: World) -> None:
+    later = (dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    rule = "when { resource.study == principal.study &&"
+    until = f'{rule} context.now < datetime("{later}") &&'
+    world.apply(policies=POLICIES.replace(rule, until))
+    stream, rows = scan(world.connect("ana"))
+    assert rows.num_rows
+    assert stream.tag == ""
+    assert not scan(world.connect("ana"), "")[0].same
+
+
+@pytest.mark.parametrize("known", ["", "tag"])
+def test_scan_whose_record_cannot_be_kept_answers_nothing(world: World, known: str) -> None:
+    ana = world.connect("ana")
+    first, _ = scan(ana)
+    (world.lake / "store.db").rename(world.lake / "gone.db")
+    try:
+        with pytest.raises(StorageError):
+            scan(ana, first.tag if known else "")
+    finally:
+        (world.lake / "gone.db").rename(world.lake / "store.db")
