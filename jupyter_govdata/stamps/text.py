@@ -103,7 +103,7 @@ def _bytes(data: pa.Buffer | None, starts: NDArray[np.int64], lengths: NDArray[n
     first, second = np.empty(count, np.uint64), np.empty(count, np.uint64)
     first[order], second[order] = states
     if longest > LONG_BYTES:
-        view = memoryview(raw)
+        view = raw.data
         for i in np.flatnonzero(lengths > LONG_BYTES).tolist():
             at = int(starts[i])
             first[i], second[i] = blake(view[at : at + int(lengths[i])])
