@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pyarrow as pa
 import pytest
@@ -112,9 +114,10 @@ def test_answer_that_depends_on_the_time_has_no_tag(world: World) -> None:
 def test_scan_whose_record_cannot_be_kept_answers_nothing(world: World, known: str) -> None:
     ana = world.connect("ana")
     first, _ = scan(ana)
-    (world.lake / "store.db").rename(world.lake / "gone.db")
-    try:
+    broken = "CREATE TRIGGER full BEFORE INSERT ON govdata_audit BEGIN SELECT RAISE(ABORT, ''); END"
+    with closing(sqlite3.connect(world.lake / "store.db", isolation_level=None)) as store:
+        store.execute(broken)
         with pytest.raises(StorageError):
             scan(ana, first.tag if known else "")
-    finally:
-        (world.lake / "gone.db").rename(world.lake / "store.db")
+        store.execute("DROP TRIGGER full")
+    assert scan(ana)[1].num_rows
