@@ -63,10 +63,14 @@ OWNERS: dict[str, tuple[set[str], str]] = {
     "IPython": ({"notebook", "query"}, "surfaces of the notebook"),
     "jupyter_client": ({"rerun"}, "says which kernels are installed"),
     "jwt": ({"client", "gateway"}, "tokens are minted by clients and checked by the gateway"),
+    "narwhals": ({"query/plotting.py"}, "a protocol of the plotting library that asks"),
     "nbclient": ({"demo", "rerun"}, "runs the tour; under papermill"),
     "nbformat": ({"stamps", "demo", "rerun"}, "notebooks"),
     "papermill": ({"rerun"}, "optional extra: the engine is written against its classes"),
     "pandas": ({"query", "formats", "session"}, "optional extra"),
+    "traitlets": ({"notebook"}, "settings of the magics; comes with IPython"),
+    "jupyter_core": ({"notebook"}, "folders of configuration files; comes with every kernel"),
+    "ipywidgets": ({"notebook"}, "optional extra"),
     "polars": ({"query", "formats", "session"}, "optional extra"),
     "prometheus_client": ({"gateway"}, "metrics"),
     "psycopg": ({"ledger", "formats"}, "optional extra"),
@@ -84,7 +88,19 @@ OWNERS: dict[str, tuple[set[str], str]] = {
 }
 # Arrow, and vectors over its buffers, are the common tongue above layer 0 (Flight is owned).
 ANYWHERE = {"numpy", "pyarrow"}
-OPTIONAL = {"pandas", "polars", "pyreadstat", "h5py", "psycopg", "pydicom", "IPython", "nbformat"}
+OPTIONAL = {
+    "pandas",
+    "polars",
+    "narwhals",
+    "pyreadstat",
+    "h5py",
+    "psycopg",
+    "pydicom",
+    "IPython",
+    "nbformat",
+    "jupyter_core",
+    "ipywidgets",
+}
 
 MODULE_LINES = 400
 FUNCTION_LINES = 80

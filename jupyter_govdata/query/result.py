@@ -1,10 +1,9 @@
-"""The answer to a query: an Arrow table and what stands behind it. Runs in the kernel."""
+"""The answer to a query: rows and what stands behind them. Runs in the kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,6 +14,8 @@ from jupyter_govdata.model.stamp import Receipt, Stamp
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.html_table import result_html
 from jupyter_govdata.query.page import DEFAULT_ROWS
+from jupyter_govdata.query.plotting import Plottable, plain_numbers
+from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.text_table import result_text
 from jupyter_govdata.stamps.stamp import make_stamp
 
@@ -24,48 +25,89 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class QueryResult:
+class QueryResult(Plottable):
     """A result with its receipts.
 
     Args:
-        table: All rows.
+        rows: The rows that are here and those that are still to come.
         query: SQL text as written.
         parameters: Values bound to its parameters.
-        receipts: Of the governed scans, sorted, equal ones once.
         views: Governed card of every asset read, by asset name.
         purpose: Purpose that the scans were decided on; empty if nothing governed was read and
             none was declared.
         wall: ``enforced`` or ``advisory``.
         ordered: The query fixes the order of rows.
         changed_rows: Rows that a statement without a result wrote, or None.
-        seconds: Wall-clock time of the query.
-        pins: Asset name -> snapshot id of what was read without a version in the query's text.
-        scanned_rows: Rows that the gateway sent.
-        scanned_bytes: Their size in Arrow's memory format.
+        seconds: Wall-clock time until the first rows.
         notes: Remarks about the query.
         shown_rows: Rows that are displayed at most.
     """
 
-    table: pa.Table
+    rows: Rows
     query: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    receipts: tuple[Receipt, ...] = ()
     views: Mapping[str, AssetView] = field(default_factory=dict)
     purpose: str = ""
     wall: str = "advisory"
     ordered: bool = False
     changed_rows: int | None = None
     seconds: float = 0.0
-    pins: Mapping[str, int] = field(default_factory=dict)
-    scanned_rows: int = 0
-    scanned_bytes: int = 0
     notes: tuple[str, ...] = ()
     shown_rows: int = DEFAULT_ROWS
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return list(self.table.column_names)
+        return list(self.head.column_names)
+
+    @property
+    def complete(self) -> bool:
+        """True when all rows are here; the rows of a large result are read when asked for."""
+        return self.rows.complete
+
+    @property
+    def head(self) -> pa.Table:
+        """The rows that are here; nothing is read for it."""
+        return self.rows.head
+
+    @property
+    def row_count(self) -> int | None:
+        """How many rows there are, or None while that is not known; nothing is read for it."""
+        return self.rows.count
+
+    @property
+    def table(self) -> pa.Table:
+        """All rows; those that are still to come are read.
+
+        Raises:
+            GovDataError: What hinders reading them.
+        """
+        return self.rows.table()
+
+    @property
+    def on_complete(self) -> list[Callable[[], None]]:
+        """Called, each once and without arguments, when the last row has come."""
+        return self.rows.on_complete
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """Of the governed scans so far, sorted, equal ones once."""
+        return self.rows.account.receipts
+
+    @property
+    def pins(self) -> Mapping[str, int]:
+        """Asset name -> snapshot id of what was read without a version in the query's text."""
+        return self.rows.account.pins
+
+    @property
+    def scanned_rows(self) -> int:
+        """Rows that the gateway sent so far."""
+        return self.rows.account.scanned_rows
+
+    @property
+    def scanned_bytes(self) -> int:
+        """Their size in Arrow's memory format."""
+        return self.rows.account.scanned_bytes
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -77,28 +119,42 @@ class QueryResult:
         """Masked columns by asset, each with the kind of its mask."""
         return {name: dict(view.masked) for name, view in self.views.items() if view.masked}
 
-    @cached_property
+    @property
     def stamp(self) -> Stamp:
         """What a notebook keeps: see `jupyter_govdata.stamps`.
+
+        It is `partial` and has no digest until the last row has come; nothing is read for it.
 
         Raises:
             StampError: A column or parameter has a type that no digest is defined for.
         """
-        return make_stamp(
+        known: Stamp | None = self.__dict__.get("stamp")
+        if known is not None:
+            return known
+        complete = self.complete
+        stamp = make_stamp(
             query=self.query,
             parameters=self.parameters,
             receipts=self.receipts,
-            table=self.table,
+            table=self.table if complete else None,
             ordered=self.ordered,
             wall=self.wall,
             pins=self.pins,
+            status="complete" if complete else "partial",
         )
+        if complete:
+            self.__dict__["stamp"] = stamp
+        return stamp
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        count = self.row_count
+        return int(self.table.num_rows) if count is None else count
+
+    def __bool__(self) -> bool:
+        return self.head.num_rows > 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield rows as dicts."""
+        """Yield rows as dicts, after reading all of them."""
         for batch in self.table.to_batches(max_chunksize=10_000):
             yield from batch.to_pylist()
 
@@ -132,7 +188,7 @@ class QueryResult:
             import pandas  # noqa: F401
         except ImportError as exc:
             raise MissingExtraError.for_extra("pandas", "a pandas frame") from exc
-        return _with_plain_numbers(self.table).to_pandas(date_as_object=False)
+        return plain_numbers(self.table).to_pandas(date_as_object=False)
 
     def pl(self) -> polars.DataFrame:
         """Return a polars frame.
@@ -153,19 +209,3 @@ class QueryResult:
     ) -> duckdb.DuckDBPyRelation:
         """Return a DuckDB relation over the table, on `connection` or DuckDB's default one."""
         return duckdb.from_arrow(self.table, connection=connection or duckdb.default_connection())
-
-
-def _with_plain_numbers(table: pa.Table) -> pa.Table:
-    for i, column in enumerate(table.columns):
-        if pa.types.is_decimal(column.type):
-            table = table.set_column(i, table.schema.field(i).name, _plain_number(column))
-    return table
-
-
-def _plain_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if column.type.scale == 0:
-        try:
-            return column.cast(pa.int64())
-        except pa.ArrowInvalid:
-            pass
-    return column.cast(pa.float64())
