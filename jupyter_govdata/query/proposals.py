@@ -25,7 +25,6 @@ from jupyter_govdata.query.outline import (
 )
 from jupyter_govdata.query.scope import Known, KnownColumn, Scope, output_name, scope_at_cursor
 from jupyter_govdata.query.tokens import Token, is_plain_name
-from jupyter_govdata.query.vocabulary import Vocabulary
 
 LIMIT = 500
 """Proposals at most; IPython shows no more."""
@@ -53,6 +52,23 @@ class Proposal:
 
     text: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Words of SQL, each list sorted.
+
+    Args:
+        functions: Name and kind: ``function`` or ``aggregate``.
+        table_functions: Functions that stand in FROM.
+        keywords: In upper case.
+        types: Names of types, in upper case.
+    """
+
+    functions: tuple[tuple[str, str], ...] = ()
+    table_functions: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
 
 
 class Facts(Known, Protocol):
@@ -93,6 +109,7 @@ class Place:
     fragment: str
 
     def proposals(self) -> Iterator[Proposal]:
+        """Yield what may stand here, best first; more than continues the fragment."""
         scope = scope_at_cursor(self.statement, self.facts)
         items = scope.path[-1].items
         place = next((i for i, item in enumerate(items) if is_symbol(item, CURSOR)), len(items))
@@ -303,6 +320,7 @@ def _expects_table(body: Sequence[Item]) -> bool:
 
 
 def asset_before(tokens: Sequence[Token]) -> str:
+    """Return the asset that the last three tokens name, or empty."""
     names = [t.value.lower() for t in tokens[-3:]]
     return "".join(names) if len(names) == 3 and names[1] == "." else ""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import duckdb
+
+from jupyter_govdata.query.proposals import Vocabulary
 
 _FUNCTIONS = r"""
 SELECT function_name, function_type FROM duckdb_functions()
@@ -13,23 +14,6 @@ WHERE regexp_full_match(function_name, '[a-z][a-z0-9_]*') AND function_type <> '
   AND NOT regexp_full_match(function_name, 'pg_.*|test_.*|(arrow|pandas|seq)_scan.*|python_.*')
 """
 _KINDS = {"scalar": "function", "macro": "function", "aggregate": "aggregate"}
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """Words of SQL, each list sorted.
-
-    Args:
-        functions: Name and kind: ``function`` or ``aggregate``.
-        table_functions: Functions that stand in FROM.
-        keywords: In upper case.
-        types: Names of types, in upper case.
-    """
-
-    functions: tuple[tuple[str, str], ...] = ()
-    table_functions: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
 
 
 @cache

@@ -23,14 +23,15 @@ class SessionCatalog:
         self._act = act
         self._view = view
 
-    def names(self) -> tuple[int, tuple[str, ...]]:
+    def names(self, purpose: str | None = None) -> tuple[int, tuple[str, ...]]:
         """Return the epoch and the names of all visible assets, sorted; cheaper than `ls`."""
-        answer = self._act("names", {})
+        answer = self._act("names", _asked(purpose))
         return int(answer["epoch"]), tuple(answer["names"])
 
-    def ls(self, namespace: str | None = None) -> list[AssetSummary]:
-        """List visible assets, sorted by name."""
-        return [summary_from_wire(s) for s in self._act("ls", {"namespace": namespace})]
+    def ls(self, namespace: str | None = None, purpose: str | None = None) -> list[AssetSummary]:
+        """List visible assets, sorted by name; under the session's purpose by default."""
+        asked = {"namespace": namespace, **_asked(purpose)}
+        return [summary_from_wire(s) for s in self._act("ls", asked)]
 
     def search(self, text: str) -> list[AssetSummary]:
         """List visible assets that hold every word in name, description, tags or columns."""
@@ -67,3 +68,7 @@ class SessionCatalog:
             AccessDeniedError: `manage` is not permitted.
         """
         self._act("rename_column", {"asset": asset, "old": old, "new": new})
+
+
+def _asked(purpose: str | None) -> dict[str, Any]:
+    return {} if purpose is None else {"purpose": purpose}
