@@ -1,7 +1,7 @@
 """``jupyter govdata``: the command line. Runs on the user's side of the wall.
 
 Every command prints what it did or one clear error, and its exit status says which: 0 done,
-1 refused or failed, 2 wrong usage, 130 stopped.
+1 refused or failed, 2 wrong usage, 130 stopped; `rerun` has its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from jupyter_govdata import __version__
-from jupyter_govdata.cli import govern, lake, look
+from jupyter_govdata.cli import govern, lake, look, rerun
 from jupyter_govdata.errors import GovDataError, PolicyFileError
 
 
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (lake, look, govern):
+    for room in (lake, look, govern, rerun):
         room.add_commands(commands)
     return top
 

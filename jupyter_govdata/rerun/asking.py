@@ -29,15 +29,15 @@ def environment() -> str:
     return json.dumps(hashlib.sha256(told.encode()).hexdigest())
 
 
-def keep(question: Mapping[str, Any]) -> str:
+def keep(shell: Any, question: Mapping[str, Any]) -> str:
     """Return whether a query run now would be the one that was stamped: ``""``, or why not.
 
     If it would, the cell counts as run: the number of the next cell is one higher.
 
     Args:
+        shell: The kernel's IPython shell.
         question: `cell_id`, `sql`, `purpose` (or None) and the cell's `stamp` as JSON.
     """
-    shell = import_module("IPython").get_ipython()
     magics = shell.magics_manager.registry.get("GovDataMagics")
     if magics is None:
         return json.dumps("the extension is not loaded")

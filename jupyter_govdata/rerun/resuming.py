@@ -152,7 +152,7 @@ def _question(cell: Any, query: CellQuery, entry: Entry) -> str:
         "purpose": query.options.purpose,
         "stamp": _stamp(entry),
     }
-    return f"keep({asked!r})"
+    return f"keep(get_ipython(), {asked!r})"
 
 
 def _stamp(entry: Entry) -> Any:

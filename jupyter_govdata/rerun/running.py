@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -22,8 +21,10 @@ from jupyter_govdata.rerun.comparing import compare
 from jupyter_govdata.rerun.engine import MUST, NO, RunOptions
 from jupyter_govdata.rerun.entry import GovDataEngine
 from jupyter_govdata.rerun.governing import refuse_secrets
+from jupyter_govdata.rerun.reading import read_notebook
 from jupyter_govdata.rerun.record import OnProgress, Run
 from jupyter_govdata.rerun.report import CellReport, RerunReport
+from jupyter_govdata.rerun.saving import forget_now
 from jupyter_govdata.stamps.folding import stamped_cells
 
 ENGINE = "govdata"
@@ -118,7 +119,7 @@ def _execute(
     try:
         execute_notebook(
             nb,
-            str(out),
+            str(out).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
             parameters=parameters,
             engine_name=ENGINE,
             kernel_name=kernel,
@@ -129,23 +130,8 @@ def _execute(
         )
     except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as exc:
         return _one_line(exc)
+    forget_now()
     return ""
-
-
-def read_notebook(path: Path) -> Any:
-    """Read a notebook of any format that `nbformat` knows, as the newest.
-
-    Raises:
-        ConfigError: It is missing or no notebook.
-    """
-    try:
-        nb = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-        nb = nbformat.v4.upgrade(nb)
-    except OSError as exc:
-        raise ConfigError(f"the notebook `{path}` cannot be read: {exc.strerror}") from exc
-    except Exception as exc:  # nbformat raises what the JSON happens to make it stumble over
-        raise ConfigError(f"`{path}` is not a notebook") from exc
-    return nb
 
 
 def _cells(run: Run) -> tuple[CellReport, ...]:
