@@ -37,6 +37,7 @@ _LAZY = {
     "init_lake": "jupyter_govdata.session",
     "load_ipython_extension": "jupyter_govdata.notebook",
     "unload_ipython_extension": "jupyter_govdata.notebook",
+    "_jupyter_server_extension_points": "jupyter_govdata.server",
 }
 
 

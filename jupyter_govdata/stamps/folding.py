@@ -20,7 +20,7 @@ from typing import Any
 from jupyter_govdata.errors import StampError
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.stamp import STAMP_MIME, Stamp
-from jupyter_govdata.stamps.stamp import METADATA_KEY, stamp_from_bundle
+from jupyter_govdata.stamps.bundle import METADATA_KEY, stamp_from_bundle
 
 NAMESPACE = "jupyter_govdata"
 """Our key in the metadata of notebooks and cells."""
@@ -63,20 +63,22 @@ def source_digest(source: str) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def fold_stamps(nb: MutableMapping[str, Any]) -> bool:
+def fold_stamps(nb: MutableMapping[str, Any], before: Mapping[str, Any] | None = None) -> bool:
     """Fold the stamps of a notebook's outputs into its metadata, in place.
 
     Folding twice changes nothing, and so does folding what was folded before.
 
     Args:
         nb: A notebook of format 4, as `nbformat` or `json` reads it.
+        before: The notebook that this one replaces: an editor that had it open before it was
+            folded does not have its copies.
 
     Returns:
         True if anything was changed.
     """
     changed = False
     copies: dict[str, Any] = {}
-    readings = {reading.place: reading for reading in _readings(nb)}
+    readings = {reading.place: reading for reading in _readings(nb, before)}
     for place, cell in enumerate(_items(nb.get("cells"))):
         if not isinstance(cell, MutableMapping):
             continue
@@ -156,17 +158,23 @@ class _Reading:
         )
 
 
-def _readings(nb: Mapping[str, Any]) -> Iterator[_Reading]:
+def _readings(nb: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Iterator[_Reading]:
     cells = [_mapping(cell) for cell in _items(nb.get("cells"))]
     ids = Counter(str(cell.get("id", "")) for cell in cells)
-    whole = _namespace(nb).get("cells")
+    whole = _mapping(_namespace(nb).get("cells"))
+    replaced = _copies(before or {})
     for place, cell in enumerate(cells):
         if cell.get("cell_type", "code") != "code":
             continue
         name = str(cell.get("id", ""))
         if not _CELL_ID.fullmatch(name) or ids[name] > 1:
             name = f"#{place}"
-        yield _reading(name, place, cell, _mapping(whole).get(name))
+        yield _reading(name, place, cell, whole.get(name, replaced.get(name)))
+
+
+def _copies(nb: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the copies in the cells of a notebook, by name."""
+    return {r.name: r.copy for r in _readings(nb) if r.copy is not None} if nb else {}
 
 
 def _reading(name: str, place: int, cell: Mapping[str, Any], of_notebook: Any) -> _Reading:

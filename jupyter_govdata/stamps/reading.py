@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.stamps.bundle import METADATA_KEY
 from jupyter_govdata.stamps.folding import NAMESPACE
-from jupyter_govdata.stamps.stamp import METADATA_KEY
 
 MAX_PART = 64 << 20
 """Bytes of one decoded part: a cell's text, a stamp, our metadata."""
