@@ -20,17 +20,21 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
+from jupyter_govdata.errors import GovDataError
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import ScanRequest
 from jupyter_govdata.model.wire import request_to_wire
+from jupyter_govdata.query.account import account_of, purpose_of
 from jupyter_govdata.query.answers import Answer, answering
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.names import analyse
 from jupyter_govdata.query.parameters import bind
-from jupyter_govdata.query.reads import Reads
+from jupyter_govdata.query.reads import Reads, StoppedError
 from jupyter_govdata.query.result import QueryResult
-from jupyter_govdata.query.run import Run, summary
+from jupyter_govdata.query.rows import Rows
+from jupyter_govdata.query.run import Run
 from jupyter_govdata.query.source import AssetSource
+from jupyter_govdata.query.tail import Tail, lost
 from jupyter_govdata.query.worker import Job
 
 T = TypeVar("T")
@@ -56,6 +60,8 @@ class QueryEngine:
         self._lock = threading.RLock()
         self._job: Job[Any] | None = None
         self._reads = Reads(source, None)
+        self._tail: tuple[Tail, weakref.ref[Rows]] | None = None
+        self._kept: list[Tail] = []
         # SECURITY: DuckDB spills governed rows there; its own default is a folder that every
         # user of the machine may read, next to the notebook.
         self._spill = tempfile.mkdtemp(prefix="govdata-")
@@ -108,13 +114,18 @@ class QueryEngine:
                 frames=frames or {},
                 pins=pins,
                 begin=partial(self._begin, begun),
+                finish=self._finish,
             )
+            self._settle(_rows_of(frames or {}, analysis.words))
             try:
-                with run:
-                    result = run.result()
+                result = run.result()
             finally:
+                if run.tail is None:
+                    run.close()
                 if run.broken:
                     self._reopen()
+            if run.tail is not None:
+                self._tail = run.tail, weakref.ref(result.rows)
             return replace(result, seconds=time.perf_counter() - started)
 
         answer = Answer(self._source, sql, purpose=purpose or "")
@@ -122,6 +133,7 @@ class QueryEngine:
             analysis = analyse(sql)
             answer.parameters = values = bind(analysis, params or {})
             answer.result = result = self._in_thread(work, reads)
+        self._announce()
         return result
 
     def scan(self, request: ScanRequest, pins: Pins = _NO_PINS) -> QueryResult:
@@ -139,11 +151,13 @@ class QueryEngine:
             reads = self._begin(begun, Reads(self._source, request.purpose, pins))
             stream = reads.open(request)
             batches = list(reads.batches(stream, stream.schema, ()))
+            table = pa.Table.from_batches(batches, stream.schema)
             return QueryResult(
-                table=pa.Table.from_batches(batches, stream.schema),
+                rows=Rows(table, account_of([reads])),
                 query=query,
+                purpose=purpose_of([reads], {}, request.purpose),
+                wall=self._source.wall,
                 seconds=time.perf_counter() - started,
-                **summary(self._source, [reads], {}, request.purpose, ()),
             )
 
         answer = Answer(self._source, query, purpose=request.purpose or "")
@@ -154,6 +168,7 @@ class QueryEngine:
 
     def close(self) -> None:
         """Close the connection; local tables are gone."""
+        self._lose("the session is closed")
         self._assets.close()
         self._connection.close()
         self._clean_up()
@@ -168,24 +183,105 @@ class QueryEngine:
 
     def _known(self, begun: list[Reads]) -> Mapping[str, Any]:
         """Return what a query that did not end well has read, as far as the gateway signed it."""
-        return summary(self._source, tuple(begun), {}, None, ())
+        known = account_of(begun)
+        return {"receipts": known.receipts, "pins": known.pins}
+
+    # -- the open end of the last result ---------------------------------------------------------
+
+    def _finish(self, tail: Tail) -> None:
+        """Read a result to its end.
+
+        Raises:
+            GovDataError: What hinders it.
+        """
+
+        def work() -> None:
+            if not tail.ended and not tail.is_open:
+                self._settle(frozenset())
+            try:
+                tail.read()
+            finally:
+                if tail.origin.broken:
+                    self._reopen()
+
+        self._in_thread(work, tail.reads if tail.is_open else Reads(self._source, None))
+        self._announce(tail)
+
+    def _settle(self, needed: frozenset[Rows]) -> None:
+        """Free the connection of the open end of an earlier result, without losing its rows.
+
+        Args:
+            needed: Results that the next statement reads.
+        """
+        if self._tail is None:
+            return
+        (tail, held), self._tail = self._tail, None
+        if not tail.is_open:
+            return
+        if not tail.wanted or (held() not in needed and tail.origin.is_repeatable()):
+            tail.close()
+            return
+        self._reads = tail.reads
+        try:
+            tail.read()
+        except GovDataError as error:
+            tail.lose(error)
+        except StoppedError:
+            tail.lose(lost("reading it was interrupted"))
+            raise
+        else:
+            self._kept.append(tail)
+
+    def _lose(self, reason: str) -> None:
+        if self._tail is not None:
+            tail, self._tail = self._tail[0], None
+            tail.lose(lost(reason))
+
+    def _announce(self, *finished: Tail) -> None:
+        """Say that results are complete, in the thread that asked."""
+        kept, self._kept = self._kept, []
+        for tail in (*kept, *finished):
+            called, tail.on_complete[:] = tuple(tail.on_complete), []
+            for call in called:
+                call()
+
+    # -- threads ---------------------------------------------------------------------------------
 
     def _in_thread(self, work: Callable[[], T], reads: Reads) -> T:
+        job = self._job
+        if job is not None and job.is_current:
+            return self._nested(work, reads)  # a statement reads a result that has an open end
         with self._lock:
             if self._job is not None:
                 self._job.join()  # an interrupted query that did not end in time
             self._reads = reads
-            self._job = job = Job(work, self._stop)
+            self._job = started = Job(work, self._stop)
             try:
-                return job.wait()
+                return started.wait()
             finally:
-                if job.done:
+                if started.done:
                     self._job = None  # it holds the result
+
+    def _nested(self, work: Callable[[], T], reads: Reads) -> T:
+        before, self._reads = self._reads, reads
+        try:
+            return work()
+        finally:
+            if reads.stopped:
+                before.stop()
+            self._reads = before
 
     def _stop(self) -> None:
         self._connection.interrupt()
         self._reads.stop()
 
     def _reopen(self) -> None:
+        self._lose("DuckDB failed inside")
         self._connection.close()
         self._open()
+
+
+def _rows_of(frames: Mapping[str, Any], words: frozenset[str]) -> frozenset[Rows]:
+    """Return the rows of the results that a query names."""
+    named = (frames[word] for word in words if word in frames)
+    return frozenset(frame.rows for frame in named if isinstance(frame, QueryResult))

@@ -123,8 +123,8 @@ class Page:
 
 def page_of(result: QueryResult, rows: int) -> Page:
     """Return the first rows of a result, of at most `MAX_COLUMNS` columns."""
-    head = result.table.slice(0, rows)
-    all_rows = int(result.table.num_rows)
+    head = result.head.slice(0, rows)
+    all_rows = result.row_count
     width = head.num_columns
     left = width if width <= MAX_COLUMNS else MAX_COLUMNS // 2
     kept = [*range(left), *range(width - MAX_COLUMNS // 2 if left < width else width, width)]
@@ -137,7 +137,7 @@ def page_of(result: QueryResult, rows: int) -> Page:
         known = replace(facts, mask="pseudonym") if is_pseudonym else facts
         kind = head.schema.field(i).type
         columns.append(Column(known, cells, is_number(kind), is_number(kind) or is_time(kind)))
-    return Page(tuple(columns), left, width, head.num_rows, all_rows, all_rows > head.num_rows)
+    return Page(tuple(columns), left, width, head.num_rows, all_rows, all_rows != head.num_rows)
 
 
 def facts_of(result: QueryResult, fields: Sequence[pa.Field]) -> list[ColumnFacts]:

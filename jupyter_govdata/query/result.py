@@ -13,9 +13,11 @@ from jupyter_govdata.errors import MissingExtraError
 from jupyter_govdata.model.stamp import Receipt, Stamp
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.html_table import result_html
-from jupyter_govdata.query.page import DEFAULT_ROWS
+from jupyter_govdata.query.page import DEFAULT_ROWS, facts_of
 from jupyter_govdata.query.plotting import Plottable, plain_numbers
+from jupyter_govdata.query.profile import profile
 from jupyter_govdata.query.rows import Rows
+from jupyter_govdata.query.summary_table import Description, Summary
 from jupyter_govdata.query.text_table import result_text
 from jupyter_govdata.stamps.stamp import make_stamp
 
@@ -151,7 +153,7 @@ class QueryResult(Plottable):
         return int(self.table.num_rows) if count is None else count
 
     def __bool__(self) -> bool:
-        return self.head.num_rows > 0
+        return bool(self.head.num_rows)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield rows as dicts, after reading all of them."""
@@ -170,6 +172,18 @@ class QueryResult(Plottable):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Hand the table to any library that reads Arrow."""
         return self.table.__arrow_c_stream__(requested_schema)
+
+    def summary(self) -> Summary:
+        """Return every column in numbers: NULL, distinct, smallest, middle, largest, distribution.
+
+        Reads all rows; exact but for what is marked with ``~``. Can be interrupted.
+        """
+        table = self.table
+        return Summary(profile(table), tuple(facts_of(self, list(table.schema))), table.num_rows)
+
+    def describe(self) -> Description:
+        """Return what the cards say of the columns: type, unit, mask, description."""
+        return Description(tuple(facts_of(self, list(self.head.schema))))
 
     def arrow(self) -> pa.Table:
         """Return the Arrow table; nothing is copied."""

@@ -5,7 +5,8 @@ in the engine's worker thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import duckdb
@@ -20,6 +21,13 @@ from jupyter_govdata.errors import (
 )
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.view import AssetView
+from jupyter_govdata.query.account import (
+    Account,
+    account_of,
+    check_one_snapshot,
+    check_same_read,
+    purpose_of,
+)
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.expression import UnreadableFilterError
 from jupyter_govdata.query.faults import (
@@ -33,10 +41,16 @@ from jupyter_govdata.query.faults import (
 from jupyter_govdata.query.frames import is_frame, registered
 from jupyter_govdata.query.names import Analysis, Reference, rewrite
 from jupyter_govdata.query.reads import Reads, StoppedError
+from jupyter_govdata.query.repeat import Plan, is_repeatable, plan_of, scanned_whole
 from jupyter_govdata.query.result import QueryResult
+from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.source import AssetSource
+from jupyter_govdata.query.tail import BATCH_ROWS, Opened, Tail, opened_from
 
-_FAILURES = (duckdb.Error, RuntimeError, GovDataError, UnreadableFilterError, StoppedError)
+_FAILURES = (
+    *(duckdb.Error, RuntimeError, GovDataError, UnreadableFilterError, StoppedError),
+    *(OSError, pa.ArrowException),  # DuckDB's, out of its stream
+)
 # UPSTREAM: DuckDB 1.5 fails when it hands over IS DISTINCT FROM inside OR, and it needs pytz to
 # hand over a set of timestamps with zones.
 _CANNOT_PUSH = ("Arrow Scan Pushdown Filter", "for NaN values", "module 'pytz'")
@@ -56,6 +70,7 @@ class Run:
         frames: Local tables by name.
         pins: What is read at which snapshot where the text names no version.
         begin: Takes the reads of each statement before it starts.
+        finish: Reads an open end in the engine's thread.
     """
 
     def __init__(
@@ -70,7 +85,20 @@ class Run:
         frames: Mapping[str, Any],
         pins: Pins,
         begin: Callable[[Reads], Reads],
+        finish: Callable[[Tail], None],
     ) -> None:
+        self._arguments: dict[str, Any] = {
+            "connection": connection,
+            "assets": assets,
+            "source": source,
+            "analysis": analysis,
+            "values": values,
+            "purpose": purpose,
+            "frames": frames,
+            "pins": pins,
+            "begin": begin,
+            "finish": finish,
+        }
         self._connection = connection
         self._assets = assets
         self._source = source
@@ -80,23 +108,99 @@ class Run:
         self._frames = frames
         self._pins = pins
         self._begin = begin
+        self._finish = finish
         self._rewrite = rewrite(analysis, {})
         self._views: dict[str, AssetView] = {}
         self._done: list[Reads] = []
         self._open = ExitStack()
         self._retried: set[str] = set()
         self._pushdown = True
+        self.tail: Tail | None = None
         self.broken = False
         """DuckDB failed inside: the connection cannot be used any more."""
 
-    def __enter__(self) -> Run:
-        return self
+    def result(self) -> QueryResult:
+        """Run everything; return the result of the last statement.
 
-    def __exit__(self, *exc: object) -> None:
+        A large one is not read to its end: then `tail` reads the rest.
+        """
+        statements = self._statements()
+        for statement in statements[:-1]:
+            self._run(statement, whole=True)
+        last = statements[-1]
+        opened = self._run(last, whole=last.type != duckdb.StatementType.SELECT)
+        if self._policy_moved():
+            self._refresh()
+        changed = _changed_rows(last, opened.table) if opened.rest is None else None
+        return QueryResult(
+            rows=Rows(pa.table({}) if changed is not None else opened.table, *self._end(opened)),
+            query=self._analysis.text,
+            parameters=dict(self._values),
+            ordered=self._analysis.ordered,
+            changed_rows=changed,
+            views=dict(self._views),
+            purpose=purpose_of(self._done, self._views, self._purpose),
+            wall=self._source.wall,
+            notes=self._analysis.notes,
+        )
+
+    def _end(self, opened: Opened) -> tuple[Account, Tail | None]:
+        if opened.rest is None:
+            return account_of(self._done), None
+        self.tail = Tail(opened, done=self._done, origin=self, finish=self._finish)
+        self.tail.total = self._total()
+        return self.tail.account, self.tail
+
+    def _total(self) -> int | None:
+        """Return the number of rows of the last statement where the card of its asset tells it."""
+        receipts = [receipt for receipt, _ in self._done[-1].receipts()]
+        if len(receipts) != 1 or not scanned_whole(self.plan()):
+            return None
+        view = self._views.get(receipts[0].asset)
+        if view is None or view.snapshot is None:
+            return None
+        same = view.snapshot.snapshot_id == receipts[0].snapshot_id
+        return view.snapshot.total_rows if same else None
+
+    def again(self, done: Sequence[Reads]) -> tuple[pa.Table, Sequence[Reads]]:
+        """Run the last statement once more, to its end, at the snapshots that `done` read.
+
+        Raises:
+            StaleDecisionError: Another policy state, or another snapshot under a tag.
+        """
+        pins = replace(self._pins, assets={**self._pins.assets, **account_of(done).pins})
+        run = Run(**{**self._arguments, "pins": pins})
+        try:
+            opened = run._run(run._statements()[-1], whole=True)
+        finally:
+            run.close()
+            self.broken = run.broken
+        check_same_read(done, run._done)
+        return opened.table, [*done[:-1], *run._done]
+
+    def plan(self) -> Plan | None:
+        """Return DuckDB's plan of the last statement, or None where it has none of its own."""
+        cursor = self._connection.cursor()
+        try:
+            last = cursor.extract_statements(self._rewrite.text)[-1]
+            return plan_of(cursor, last.query, self._bound(last))
+        finally:
+            cursor.close()
+
+    def is_repeatable(self) -> bool:
+        """Return whether `again` would give the same rows."""
+        cursor = self._connection.cursor()
+        try:
+            names = self._assets.names()
+            return is_repeatable(cursor, self.plan(), self._rewrite.text, names)
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        """Let go of the frames."""
         self._open.close()
 
-    def result(self) -> QueryResult:
-        """Run everything; return the result of the last statement."""
+    def _statements(self) -> list[duckdb.Statement]:
         tables, self._views = self._assets.resolve(self._analysis, self._values, self._purpose)
         self._rewrite = rewrite(self._analysis, tables)
         self._use_frames(self._analysis.words)
@@ -106,22 +210,9 @@ class Run:
             raise query_error(fault_of(error), self._rewrite) from None
         if not statements:
             raise QueryError("the query is empty")
-        for statement in statements[:-1]:
-            self._run(statement)
-        table = self._run(statements[-1])
-        if self._policy_moved():
-            self._refresh()
-        changed = _changed_rows(statements[-1], table)
-        return QueryResult(
-            table=table if changed is None else pa.table({}),
-            query=self._analysis.text,
-            parameters=dict(self._values),
-            ordered=self._analysis.ordered,
-            changed_rows=changed,
-            **summary(self._source, self._done, self._views, self._purpose, self._analysis.notes),
-        )
+        return statements
 
-    def _run(self, statement: duckdb.Statement) -> pa.Table:
+    def _run(self, statement: duckdb.Statement, *, whole: bool) -> Opened:
         self._retried.clear()
         self._pushdown = True
         while True:
@@ -129,52 +220,66 @@ class Run:
             try:
                 if reads.stopped:
                     raise StoppedError
-                table = self._execute(statement)
-                reads.close()
-                self._check_one_snapshot(reads)
+                opened = self._execute(statement, whole=whole)
+                if opened.rest is None:
+                    reads.close()
+                check_one_snapshot(reads)
             except _FAILURES as error:
                 reads.close()
-                self._repair(error, reads)  # or raise
+                if not self._may_retry(error, reads):
+                    self.fail(error, reads)
             else:
                 self._done.append(reads)
-                return table
+                return opened
 
-    def _execute(self, statement: duckdb.Statement) -> pa.Table:
-        values = {name: self._values[name] for name in statement.named_parameters}
-        if self._pushdown:
-            return self._connection.execute(statement, values or None).to_arrow_table()
-        with _setting(self._connection, "disabled_optimizers", _NO_PUSHDOWN):
-            return self._connection.execute(statement, values or None).to_arrow_table()
+    def _execute(self, statement: duckdb.Statement, *, whole: bool) -> Opened:
+        values = self._bound(statement)
+        with nullcontext() if self._pushdown else _without_pushdown(self._connection):
+            found = self._connection.execute(statement, values)
+        return opened_from(found.to_arrow_reader(BATCH_ROWS), whole=whole)
+
+    def _bound(self, statement: duckdb.Statement) -> dict[str, Any] | None:
+        return {name: self._values[name] for name in statement.named_parameters} or None
 
     def _use_frames(self, names: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
         return self._open.enter_context(registered(self._connection, names, self._frames))
 
     # -- after a failure -------------------------------------------------------------------
 
-    def _repair(self, error: BaseException, reads: Reads) -> None:
-        """Return if the statement may be tried again, else raise what the user gets."""
+    def _may_retry(self, error: BaseException, reads: Reads) -> bool:
+        """Return whether the statement may be tried again, after a remedy."""
         if reads.stopped:
-            raise StoppedError from None
+            return False
         failure = error if isinstance(error, GovDataError) else reads.failure
         if failure is not None:
             outdated = isinstance(failure, StaleDecisionError | ColumnNotFoundError)
             if not outdated or not self._first("stale"):
-                raise failure from failure.__cause__
+                return False
             self._refresh()
-            return
+            return True
         cannot_push = reads.unreadable is not None or any(t in str(error) for t in _CANNOT_PUSH)
         if cannot_push and self._pushdown:
             self._pushdown = False
-            return
-        if not isinstance(error, duckdb.Error):
-            raise QueryError("DuckDB stopped the query") from error
+            return True
         fault = fault_of(error)
         if fault.missing_column and self._first("column") and self._refresh():
-            return  # a new snapshot brought it
+            return True  # a new snapshot brought it
         missing = fault.missing_table
-        if missing is not None and self._first(f"missing {missing}") and self._find(missing):
-            return
-        self._raise(error, fault)
+        return missing is not None and self._first(f"missing {missing}") and self._find(missing)
+
+    def fail(self, error: BaseException, reads: Reads) -> NoReturn:
+        """Raise what the user gets for an error of a statement, or of a stream that it opened."""
+        if reads.stopped:
+            raise StoppedError from None
+        failure = error if isinstance(error, GovDataError) else reads.failure
+        if failure is not None:
+            raise failure from failure.__cause__
+        if not isinstance(error, _FAILURES):
+            raise error
+        fault = fault_of(error)
+        if not isinstance(error, duckdb.Error) and not fault.kind:
+            raise QueryError("DuckDB stopped the query") from error
+        self._raise(fault)
 
     def _policy_moved(self) -> bool:
         """Return whether something was read under another policy state than its card is of."""
@@ -200,8 +305,8 @@ class Run:
         schema = str(row[0]) if row else ""
         return self._assets.recover(missing, schema, self._analysis, self._purpose)
 
-    def _raise(self, error: duckdb.Error, fault: Fault) -> NoReturn:
-        if isinstance(error, duckdb.InternalException | duckdb.FatalException):
+    def _raise(self, fault: Fault) -> NoReturn:
+        if fault.kind.upper() in ("INTERNAL", "FATAL"):
             self.broken = True
             raise QueryError(
                 "DuckDB failed inside; the tables and views you made in this session are gone",
@@ -248,52 +353,6 @@ class Run:
         offset = self._rewrite.source_offset_of_byte(fault.position)
         return next((r for r in same if r.start <= offset < r.end), None)
 
-    def _check_one_snapshot(self, reads: Reads) -> None:
-        """Check that an asset read twice was read at one snapshot (a commit may come between).
-
-        Raises:
-            StaleDecisionError: Running the statement again gets one.
-        """
-        seen: dict[str, int] = {}
-        for receipt, at in reads.receipts():
-            if at is None and seen.setdefault(receipt.asset, receipt.snapshot_id) != (
-                receipt.snapshot_id
-            ):
-                raise StaleDecisionError(
-                    f"`{receipt.asset}` changed while the query read it twice",
-                    hint="run it again, or pin it with `AT (VERSION => ...)`",
-                )
-
-
-def summary(
-    source: AssetSource,
-    done: Sequence[Reads],
-    views: Mapping[str, AssetView],
-    purpose: str | None,
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    """Return the fields of a `QueryResult` that tell what was read."""
-    receipts = sorted(
-        {receipt for reads in done for receipt, _ in reads.receipts()},
-        key=lambda r: (r.asset, r.snapshot_id, r.fragment_digest),
-    )
-    decided = [r.purpose for r in receipts] + [v.purpose for v in views.values()]
-    return {
-        "receipts": tuple(receipts),
-        "views": dict(views),
-        "purpose": next(filter(None, decided), purpose or ""),
-        "wall": source.wall,
-        "pins": {
-            receipt.asset: receipt.snapshot_id
-            for reads in done
-            for receipt, at in reads.receipts()
-            if at is None
-        },
-        "scanned_rows": sum(reads.rows for reads in done),
-        "scanned_bytes": sum(reads.bytes for reads in done),
-        "notes": tuple(notes),
-    }
-
 
 def _changed_rows(statement: duckdb.Statement, table: pa.Table) -> int | None:
     expected = statement.expected_result_type
@@ -305,11 +364,14 @@ def _changed_rows(statement: duckdb.Statement, table: pa.Table) -> int | None:
 
 
 @contextmanager
-def _setting(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> Iterator[None]:
-    row = connection.execute("SELECT current_setting(?)", [name]).fetchone()
-    connection.execute(f"SET {name} = '{value}'")
+def _without_pushdown(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Hand no filter over, inside the block."""
+    row = connection.execute("SELECT current_setting('disabled_optimizers')").fetchone()
+    before = str(row[0]).replace("'", "''") if row else ""
+    cursor = connection.cursor()  # of the same database: an open stream of `connection` lives on
     try:
+        cursor.execute(f"SET disabled_optimizers = '{_NO_PUSHDOWN}'")
         yield
     finally:
-        before = str(row[0]).replace("'", "''") if row else ""
-        connection.execute(f"SET {name} = '{before}'")
+        cursor.execute(f"SET disabled_optimizers = '{before}'")
+        cursor.close()

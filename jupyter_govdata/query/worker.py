@@ -47,6 +47,11 @@ class Job(Generic[T]):
         """True when the work has ended."""
         return self._done.is_set()
 
+    @property
+    def is_current(self) -> bool:
+        """True in the thread of the work."""
+        return threading.current_thread() is self._thread
+
     def wait(self) -> T:
         """Start the work and return its result, or raise its error.
 
