@@ -21,6 +21,7 @@ LINES = {
     "apply": ["--dry-run"],
     "consent": ["given", "d", "1", "--for", "research"],
     "audit": ["--limit", "3"],
+    "diff": ["a.ipynb", "b.ipynb", "--json"],
 }
 
 
