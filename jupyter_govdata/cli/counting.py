@@ -79,13 +79,12 @@ def _counted(session: Session, asset: str, was: int, now: int, purpose: str) -> 
         both = [name for name in shown[0] if name in shown[1]]
         if not both:
             return RowChange(asset, was, now, why_not="you may see no column of both")
-        counts = [
-            _only_in(session, asset, both, one, other, purpose)
-            for one, other in ((now, was), (was, now))
-        ]
+        added = _only_in(session, asset, both, now, was, purpose)
+        removed = _only_in(session, asset, both, was, now, purpose)
     except GovDataError as error:
         return RowChange(asset, was, now, why_not=error.message)
-    return RowChange(asset, was, now, *counts, tuple(sorted(set(shown[0]) ^ set(shown[1]))))
+    only = tuple(sorted(set(shown[0]) ^ set(shown[1])))
+    return RowChange(asset, was, now, added, removed, only)
 
 
 def _only_in(
