@@ -60,6 +60,11 @@ def cells_of(column: pa.ChunkedArray | pa.Array) -> list[Cell]:
     return found
 
 
+def cell_of(scalar: pa.Scalar) -> Cell:
+    """Return the cell of one value."""
+    return _floats([scalar.as_py()])[0] if types.is_floating(scalar.type) else _cell(scalar)
+
+
 def quoted(cell: Cell) -> str:
     """Return a cell's text, in quotes where it could be taken for NULL, nothing or blanks.
 

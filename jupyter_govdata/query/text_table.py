@@ -89,7 +89,7 @@ def _page_lines(page: Page, columns: int) -> list[str]:
         TextColumn(
             (
                 cut(visible(c.facts.label), MAX_CELL),
-                visible(_second_line(c.facts.mask, c.facts.unit)),
+                visible(second_line(c.facts.mask, c.facts.unit)),
             ),
             [cell_text(cell) for cell in c.cells],
             c.right,
@@ -103,7 +103,8 @@ def _page_lines(page: Page, columns: int) -> list[str]:
     return [*lines, *wrapped([f"({remark})" for remark in remarks if remark], columns)]
 
 
-def _second_line(mask: str, unit: str) -> str:
+def second_line(mask: str, unit: str) -> str:
+    """Return the marks of a column: mask and unit."""
     return " ".join(part for part in (f"[{mask}]" if mask else "", unit and f"({unit})") if part)
 
 
