@@ -60,6 +60,8 @@ def cells_of(array: pa.Array) -> Cells:
     Raises:
         StampError: The digest does not define the type.
     """
+    if array.null_count == len(array):
+        return _null(array)  # a column whose mask is `null` costs nothing
     return _encoder(array.type)(array)
 
 
