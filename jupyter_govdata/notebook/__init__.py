@@ -19,17 +19,19 @@ _MAGICS = {"line": ("govdata", "govsql"), "cell": ("govsql",)}
 def load_ipython_extension(ip: InteractiveShell) -> None:
     """Register ``%govdata``, ``%govsql``, ``%%govsql`` and completion of names."""
     unload_ipython_extension(ip)
-    ip.register_magics(GovDataMagics(ip))
+    magics = GovDataMagics(ip)
+    magics.state.start()
+    ip.register_magics(magics)
     completer = getattr(ip, "Completer", None)
     if completer is not None:
         completer.custom_matchers.append(govsql_matcher)
 
 
 def unload_ipython_extension(ip: InteractiveShell) -> None:
-    """Remove what loading registered and close the session that the magics opened."""
+    """Remove what loading registered and close the sessions that the magics opened."""
     magics = ip.magics_manager.registry.pop("GovDataMagics", None)
     if magics is not None:
-        magics.close()
+        magics.state.stop()
         if magics in ip.configurables:
             ip.configurables.remove(magics)
     for kind, names in _MAGICS.items():

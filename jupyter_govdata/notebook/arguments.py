@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterable
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from jupyter_govdata.errors import ConfigError
 
@@ -23,9 +23,14 @@ class _Parser(argparse.ArgumentParser):
 
 def govdata_commands() -> list[tuple[str, str]]:
     """Return every command of ``%govdata`` as usage and what it does."""
-    (commands,) = (a for a in _govdata_parser()._actions if a.choices)
-    parsers: Iterable[_Parser] = dict(commands.choices or {}).values()
+    parsers = govdata_parsers().values()
     return [(parser.usage_line, parser.description or "") for parser in parsers]
+
+
+def govdata_parsers() -> dict[str, _Parser]:
+    """Return the parser of every command of ``%govdata``."""
+    (commands,) = (a for a in _govdata_parser()._actions if a.choices)
+    return dict(cast("Mapping[str, _Parser]", commands.choices or {}))
 
 
 def _govdata_parser() -> _Parser:
@@ -39,6 +44,11 @@ def _govdata_parser() -> _Parser:
     connect.add_argument("target", nargs="?")
     connect.add_argument("--as", dest="user", metavar="USER")
     connect.add_argument("--purpose")
+    connect.add_argument("--name")
+    command("sessions", "the open sessions")
+    command("use", "make a session the current one").add_argument("name")
+    close = command("close", "close a session, the current one by default")
+    close.add_argument("name", nargs="?")
     command("whoami", "who you are, and how strong the wall is")
     command("purpose", "show or declare the purpose").add_argument("purpose", nargs="?")
     command("ls", "visible assets").add_argument("namespace", nargs="?")
@@ -51,7 +61,10 @@ def _govdata_parser() -> _Parser:
     explain = command("explain", "what you may see of an asset, and why")
     explain.add_argument("asset")
     explain.add_argument("--as", dest="user", metavar="USER")
-    command("close", "close the session")
+    command("browse", "assets to click through (needs `ipywidgets`)")
+    history = command("history", "the last queries of this kernel, or one into the next cell")
+    history.add_argument("count", nargs="?", type=int, default=20)
+    history.add_argument("--insert", type=int, metavar="N")
     command("help", "this list")
     return parser
 

@@ -22,3 +22,5 @@ class LazyModule:
 session = LazyModule("jupyter_govdata.session")
 names = LazyModule("jupyter_govdata.query.names")
 stamps = LazyModule("jupyter_govdata.stamps.stamp")
+frames = LazyModule("jupyter_govdata.query.frames")
+widgets = LazyModule("jupyter_govdata.notebook.widgets")

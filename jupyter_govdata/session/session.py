@@ -28,6 +28,7 @@ from jupyter_govdata.model.wire import (
     snapshot_from_wire,
     view_from_wire,
 )
+from jupyter_govdata.query.answers import running_cell
 from jupyter_govdata.query.engine import QueryEngine
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.session.catalog import SessionCatalog
@@ -227,7 +228,7 @@ class Session(HoldingMixin):
         return self._engine.scan(request, self._in_force(None, None))
 
     def _in_force(self, pins: Pins | None, as_of: dt.datetime | None) -> Pins:
-        chosen = (self._pins if pins is None else pins).for_cell(None)
+        chosen = (self._pins if pins is None else pins).for_cell(running_cell())
         if as_of is None:
             return chosen
         if as_of.tzinfo is None:

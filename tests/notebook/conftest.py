@@ -35,9 +35,9 @@ class Notebook:
         self.shell = shell
         self.everything: list[str] = []
 
-    def run(self, cell: str) -> Ran:
+    def run(self, cell: str, cell_id: str | None = None) -> Ran:
         with capture_output() as captured:
-            done = self.shell.run_cell(cell, store_history=True)
+            done = self.shell.run_cell(cell, store_history=True, cell_id=cell_id)
         outputs = [{"data": o.data, "metadata": o.metadata} for o in captured.outputs]
         text = captured.stdout + captured.stderr
         self.everything += [cell, text, repr(outputs)]

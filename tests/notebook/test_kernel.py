@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import nbformat
@@ -11,6 +12,7 @@ from nbclient.exceptions import CellExecutionError
 
 from jupyter_govdata.client.token import mint_embedded
 from jupyter_govdata.model.stamp import STAMP_MIME
+from jupyter_govdata.query.cell import cell_queries
 from jupyter_govdata.stamps.stamp import read_stamps
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +40,7 @@ def test_notebook_run_in_a_kernel_keeps_stamps_results_and_no_secret(shared_lake
             "limit = 70",
             (
                 "%%govsql\nSELECT patient, age FROM trials.patients "
-                "WHERE age < {{ limit }} ORDER BY age;"
+                "WHERE age < {{ limit }} ORDER BY age"
             ),
             "%%govsql counts <<\nSELECT count(*) AS n FROM trials.patients",
             "counts.df()",
@@ -47,14 +49,22 @@ def test_notebook_run_in_a_kernel_keeps_stamps_results_and_no_secret(shared_lake
         allow_errors=True,
     )
     stamps = read_stamps(nb)
-    assert [s.cell_id for s in stamps] == [nb.cells[3]["id"], nb.cells[4]["id"]]
-    assert all(s.stamp.receipts[0].asset == "trials.patients" for s in stamps)
+    assert [s.cell_id for s in stamps] == [nb.cells[i]["id"] for i in (3, 4, 6)]
+    assert all(s.stamp.receipts[0].asset == "trials.patients" for s in stamps[:2])
+    assert [(s.stamp.status, s.stamp.error) for s in stamps] == [
+        ("complete", ""),
+        ("complete", ""),
+        ("failed", "not_visible"),
+    ]
+    for found, cell in zip(stamps, (nb.cells[i] for i in (3, 4, 6)), strict=True):
+        (query,) = cell_queries(cell["source"])
+        assert found.stamp.query_digest == hashlib.sha256(query.sql.encode()).hexdigest()
     stamp, result = nb.cells[3].outputs
     assert (stamp.output_type, result.output_type) == ("display_data", "execute_result")
     assert set(stamp.data) == {STAMP_MIME, "text/plain"}
     assert {"text/html", "text/plain"} <= set(result.data)
     assert ">pseudonym</span>" in result.data["text/html"]
-    (error,) = nb.cells[6].outputs
+    _, error = nb.cells[6].outputs
     assert error.output_type == "error"
     assert error.ename == "NotVisibleError"
     assert len(error.traceback) <= 5
