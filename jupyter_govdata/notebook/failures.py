@@ -54,9 +54,11 @@ def _caret(lines: list[str], line: int, column: int) -> list[str]:
     if not 1 <= line <= len(lines) or not lines[line - 1].strip():
         return []
     source = lines[line - 1].replace("\t", " ")
-    start = max(0, column - 1 - _WINDOW // 2)
+    start = max(0, column - 1 - _WINDOW // 2) if len(source) > _WINDOW else 0
     head = source[start : column - 1]
-    return [f"  {source[start : start + _WINDOW]}", f"  {' ' * _width(head)}^"]
+    left, right = "…" * (start > 0), "…" * (start + _WINDOW < len(source))
+    shown = f"{left}{source[start : start + _WINDOW]}{right}"
+    return [f"  {shown}", f"  {' ' * (len(left) + _width(head))}^"]
 
 
 def _width(text: str) -> int:

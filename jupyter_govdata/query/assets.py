@@ -23,6 +23,7 @@ from jupyter_govdata.errors import (
 from jupyter_govdata.model.asset import NAME_PART, namespace_of
 from jupyter_govdata.model.scan import At, Scan, ScanRequest
 from jupyter_govdata.model.view import AssetView
+from jupyter_govdata.query.changes import refuse_changes
 from jupyter_govdata.query.dataset import GovernedDataset
 from jupyter_govdata.query.faults import AT_CATALOG, suggestion
 from jupyter_govdata.query.names import Analysis, AtClause, Reference
@@ -82,9 +83,9 @@ class AssetTables:
 
         Raises:
             GovDataError: The gateway's answer about an asset.
-            QueryError: A version that cannot be one.
+            QueryError: A version that cannot be one, or a statement that changes an asset.
         """
-        self.names()  # a schema for every visible namespace
+        refuse_changes(analysis.text, self.names())  # and a schema for every visible namespace
         self._repin(purpose)
         replaced: dict[Reference, str] = {}
         views: dict[str, AssetView] = {}
@@ -206,6 +207,11 @@ class AssetTables:
         """Return the gateway's own refusal; asking for the scan puts it on record."""
         try:
             self._source.open_scan(ScanRequest(Scan(asset, at), purpose)).cancel()
+        except NotVisibleError:
+            return QueryError(  # there is a card, so there are no data behind it
+                f"`{asset}` has no data yet",
+                hint=f"`%govdata describe {asset}` says whom to ask",
+            )
         except GovDataError as error:
             return error
         return AccessDeniedError(

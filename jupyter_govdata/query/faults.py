@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-import duckdb
-
 from jupyter_govdata.errors import ColumnNotFoundError, LimitError, QueryError
 from jupyter_govdata.query.positions import Rewrite, place
+from jupyter_govdata.query.sayings import missing_function, said
+from jupyter_govdata.query.slips import name_hint, name_offset, syntax_hint
 
 AT_CATALOG = "__gd_at_"
 """Databases of pinned versions are called ``__gd_at_1``, ``__gd_at_2``, ..."""
@@ -31,6 +31,13 @@ _NO_CATALOG = re.compile(r'Catalog "(?P<name>[^"]+)" does not exist')
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d.]*(?!\w)")
 _RAISED = re.compile(r"\berror\s*\(", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d]\w*")
+_CANDIDATES = re.compile(r"(?:Did you mean:?|Candidate (?:tables|bindings|extensions):) *([^?]*)")
+_LIMIT_PAIR = re.compile(r"\blimit\s+\S+\s*,", re.IGNORECASE)
+_NAMED = re.compile(r"`([^`]+)`")
+_LONG = re.compile(r"`[^`]{80,}`")
+_ENTRIES = {"scalar function": "function", "aggregate function": "function"}
+_QUOTES = 'names take double quotes where they need any: "my column"'
+_LISTED = 8
 _LINES = re.compile(r"\s*\n+\s*")
 
 
@@ -73,7 +80,7 @@ class Fault:
         return found["name"] if found else None
 
 
-def fault_of(error: duckdb.Error) -> Fault:
+def fault_of(error: BaseException) -> Fault:
     """Take a DuckDB error apart; a text that is not JSON is its own message."""
     text = str(error)
     start = text.find("{")
@@ -104,24 +111,43 @@ def query_error(fault: Fault, rewrite: Rewrite, columns: Sequence[str] = ()) -> 
         rewrite: Between the user's text and DuckDB's.
         columns: Names that a misspelt column may have meant.
     """
+    sql, offset = rewrite.original, _offset(fault, rewrite)
     column = fault.missing_column
     error: QueryError
     if column is not None:
-        error = ColumnNotFoundError(
-            f"column `{column}` does not exist", hint=suggestion(column, columns, fault.candidates)
-        )
+        hint = _column_hint(column, [*columns, *fault.candidates], sql, offset)
+        error = ColumnNotFoundError(f"column `{column}` does not exist", hint=hint)
     else:
-        message, hint = _message(fault, rewrite.original)
-        error = QueryError(message, hint=hint)
-    return located(error, fault, rewrite)
+        message, hint = _message(fault, sql)
+        if hint is None and fault.kind == "Parser" and offset is not None:
+            hint = syntax_hint(sql, offset)
+        error = QueryError(_LONG.sub(_shortened, message), hint=hint)
+    if offset is None:
+        offset = name_offset(sql, _NAMED.findall(error.message))
+    return error if offset is None else place(error, sql, offset)
+
+
+def _offset(fault: Fault, rewrite: Rewrite) -> int | None:
+    if fault.position is None:
+        return None
+    return rewrite.source_offset_of_byte(fault.position)
+
+
+def _column_hint(name: str, columns: Sequence[str], sql: str, offset: int | None) -> str | None:
+    """Return what a missing column probably is; the columns there are, if it is like none."""
+    text = name_hint(sql, offset) if offset is not None else None
+    close = suggestion(name, columns)
+    if close or text or not columns:
+        return text if text and (close is None or sql[offset : 1 + (offset or 0)] == '"') else close
+    known = list(dict.fromkeys(columns))
+    listed = ", ".join(f"`{c}`" for c in known[:_LISTED])
+    return f"columns: {listed}{' ...' if len(known) > _LISTED else ''}"
 
 
 def located(error: QueryError, fault: Fault, rewrite: Rewrite) -> QueryError:
     """Put the fault's place in the user's text into the error's detail."""
-    if fault.position is None:
-        return error
-    offset = rewrite.source_offset_of_byte(fault.position)
-    return place(error, rewrite.original, offset)
+    offset = _offset(fault, rewrite)
+    return error if offset is None else place(error, rewrite.original, offset)
 
 
 def limit_error(fault: Fault) -> LimitError | None:
@@ -138,7 +164,7 @@ def suggestion(name: str, *candidates: Sequence[str]) -> str | None:
     """Return "did you mean" with the closest names, or None."""
     known = {c.lower(): c for group in candidates for c in group}
     # A namespace that is right should not make a name look alike.
-    cutoff = 0.75 if "." in name else 0.6
+    cutoff = 0.75 if "." in name else 0.65
     close = get_close_matches(name.lower(), known, n=3, cutoff=cutoff)
     if not close:
         return None
@@ -146,10 +172,11 @@ def suggestion(name: str, *candidates: Sequence[str]) -> str | None:
 
 
 def _message(fault: Fault, sql: str) -> tuple[str, str | None]:
-    text = _INTERNAL.sub("", fault.message)
+    text = _INTERNAL.sub("", fault.message).replace('""', '"')
     if fault.entry and fault.subtype == "MISSING_ENTRY":
-        hint = suggestion(fault.name, [_INTERNAL.sub("", c) for c in fault.candidates])
-        return f"{fault.entry.lower()} `{fault.name}` does not exist", hint
+        return _missing_entry(fault)
+    if "errhint" in text and not _LIMIT_PAIR.search(sql):
+        return "syntax error", None
     if "does not support time travel" in text:
         return (
             "`AT (...)` names a version of a governed asset only",
@@ -158,18 +185,30 @@ def _message(fault: Fault, sql: str) -> tuple[str, str | None]:
     if any(mark in text for mark in ("Python exception", "\nAt:", "arrow_scan")):
         return "DuckDB could not read the data", "run the query again"
     first, *rest = _LINES.split(text.removeprefix("SET schema: ").strip())
-    hint = None
-    candidate = next((line for line in rest if line.startswith(("Did you mean", "Either"))), None)
-    if candidate is not None:
-        hint = _backticks(_first_lower(candidate.replace("Did you mean:", "did you mean")))
-    if first.startswith("No function matches"):
-        hint = "cast an argument, for example `x::INTEGER`"
-        first = first.split(". ")[0]
-    if fault.kind.startswith("Transaction"):
-        hint = "run `ROLLBACK`"
+    candidates = next((c for c in map(_CANDIDATES.match, rest) if c is not None), None)
+    hint = None if candidates is None else f"did you mean {_backticks(candidates[1])}?"
     if fault.kind in _DATA_KINDS:
         first = _without_values(first, sql)
-    return _backticks(_first_lower(first.rstrip(" .!"))), hint
+    said_first, way_out = said(first.rstrip(" .!:"))
+    hint = way_out or hint
+    if fault.kind.startswith("Transaction") and hint is None:
+        hint = "run `ROLLBACK`"
+    if hint is not None and "`" not in hint:
+        hint = _backticks(hint)
+    return _backticks(_first_lower(said_first)), hint
+
+
+def _missing_entry(fault: Fault) -> tuple[str, str | None]:
+    """Return message and hint for a table, function, type or setting that DuckDB lacks."""
+    entry = _ENTRIES.get(fault.entry.lower(), fault.entry.lower())
+    if fault.name.endswith("__postfix"):  # x! calls this function
+        operator = fault.name.removesuffix("__postfix")
+        return f"'{operator}' means nothing here", _QUOTES if operator == "`" else None
+    candidates = [_INTERNAL.sub("", c).removeprefix("main.") for c in fault.candidates]
+    hint = suggestion(fault.name, candidates)
+    if entry == "function":
+        hint = missing_function(fault.name) or hint
+    return f"{entry} `{fault.name}` does not exist", hint
 
 
 def _without_values(text: str, sql: str) -> str:
@@ -198,7 +237,13 @@ def _without_values(text: str, sql: str) -> str:
     return _NUMBER.sub(number, text)
 
 
+def _shortened(match: re.Match[str]) -> str:
+    return f"{match.group()[:60]}…`"
+
+
 def _first_lower(text: str) -> str:
+    if text.startswith("DuckDB"):
+        return text
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
 
 

@@ -18,6 +18,8 @@ from jupyter_govdata.query.positions import Rewrite, place
 from jupyter_govdata.query.tokens import Token, tokenize
 
 AtKind = Literal["version", "timestamp", "tag"]
+_SCHEMATA = ("information_schema", "duckdb_tables", "duckdb_views", "duckdb_columns")
+_NOT_LISTED = "these are DuckDB's own tables; `%govdata ls` lists the governed assets"
 _QUOTED_TEMPLATE = re.compile(r"\{\{\s*[^\W\d]\w*\s*\}\}")
 
 
@@ -201,9 +203,10 @@ def _is_ordered(tokens: list[Token]) -> bool:
 
 
 def _notes(tokens: list[Token]) -> tuple[str, ...]:
+    listing = [t.value.upper() for t in tokens[:2]] == ["SHOW", "TABLES"]
     quoted = (_QUOTED_TEMPLATE.search(t.value) for t in tokens if t.kind == "string")
     return tuple(
         f"`{found.group()}` inside quotes is plain text; write it without the quotes to bind it"
         for found in quoted
         if found
-    )
+    ) + (_NOT_LISTED,) * (listing or any(t.value.lower() in _SCHEMATA for t in tokens))

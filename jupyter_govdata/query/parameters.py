@@ -45,7 +45,13 @@ def bind(analysis: Analysis, given: Mapping[str, Any]) -> dict[str, Any]:
             f"the query has no parameter `{extra[0]}`",
             hint=suggestion(extra[0], needed) or f"write `${extra[0]}` where the value belongs",
         )
-    return {name: bindable(given[name], name) for name in needed}
+    bound: dict[str, Any] = {}
+    for parameter in analysis.placeholders:
+        try:
+            bound[parameter.name] = bindable(given[parameter.name], parameter.name)
+        except QueryError as error:
+            raise place(error, analysis.text, parameter.start) from None
+    return bound
 
 
 def bindable(value: Any, name: str) -> Any:

@@ -433,7 +433,7 @@ def test_run_cards_are_fetched_once_an_epoch(engine: QueryEngine, lake: Lake) ->
 
 def test_run_dropped_view_of_an_asset_comes_back(engine: QueryEngine) -> None:
     assert one(engine, "SELECT count(*) FROM imaging.slides") == 3
-    engine.run("DROP VIEW imaging.slides")
+    engine.run("DROP VIEW memory.imaging.slides")
     assert one(engine, "SELECT count(*) FROM imaging.slides") == 3
 
 
