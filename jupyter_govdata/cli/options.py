@@ -29,6 +29,20 @@ def open_session(options: argparse.Namespace) -> Session:
     return connect(target, user=options.user, purpose=options.purpose)
 
 
+def kernel_environment(options: argparse.Namespace) -> dict[str, str]:
+    """Return the variables that give a kernel the session that the options describe."""
+    found = {"GOVDATA_USER": options.user, "GOVDATA_PURPOSE": options.purpose}
+    lake = options.lake
+    if lake is None and Path("govdata.toml").exists():
+        lake = str(Path.cwd())
+    if lake is not None and "://" in lake:
+        found["GOVDATA_GATEWAY"] = lake
+    elif lake is not None:
+        # GOVDATA_GATEWAY comes first, and the command line names a lake.
+        found |= {"GOVDATA_LAKE": str(Path(lake).expanduser().absolute()), "GOVDATA_GATEWAY": ""}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def pairs(values: list[str]) -> dict[str, str]:
     """Return ``["k=v"]`` as a mapping.
 

@@ -17,7 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from jupyter_govdata import rerun as room
-from jupyter_govdata.cli.options import add_session_options, open_session
+from jupyter_govdata.cli.options import (
+    add_session_options,
+    kernel_environment,
+    open_session,
+)
 from jupyter_govdata.errors import ConfigError, GovDataError
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.rerun.choosing import (
@@ -115,7 +119,7 @@ def _rerun(options: argparse.Namespace) -> int:
             pins=pins,
             resume=options.resume,
             on_progress=on_progress,
-            environment=_environment(options),
+            environment=kernel_environment(options),
             kernel=options.kernel,
             timeout=options.timeout,
         )
@@ -149,19 +153,6 @@ def _no_stamps(options: argparse.Namespace) -> int:
     print(f"`{options.notebook}` has no stamps: nothing says what it read", file=sys.stderr)
     print("  hint: run it on the newest data with `--pins current`", file=sys.stderr)
     return NOT_REPLAYABLE
-
-
-def _environment(options: argparse.Namespace) -> dict[str, str]:
-    found = {"GOVDATA_USER": options.user, "GOVDATA_PURPOSE": options.purpose}
-    lake = options.lake
-    if lake is None and Path("govdata.toml").exists():
-        lake = str(Path.cwd())
-    if lake is not None and "://" in lake:
-        found["GOVDATA_GATEWAY"] = lake
-    elif lake is not None:
-        # GOVDATA_GATEWAY comes first, and the command line names a lake.
-        found |= {"GOVDATA_LAKE": str(Path(lake).expanduser().absolute()), "GOVDATA_GATEWAY": ""}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def value_of(text: str) -> Any:
