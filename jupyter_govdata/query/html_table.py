@@ -41,6 +41,7 @@ _STYLE = (
     f".C th,.C td{{padding:3px 10px;border:0;border-bottom:1px solid {_RULE};"
     "vertical-align:top;white-space:pre;max-width:none}"
     ".C th{vertical-align:bottom;font-weight:600;border-bottom-width:2px}"
+    ".C tbody th{vertical-align:top;border-bottom-width:1px}"
     ".C th small{display:block;font-weight:400;font-size:85%;opacity:.8}"
     ".C td{font-variant-numeric:tabular-nums}"
     ".C i{opacity:.75;font-style:italic}"
@@ -58,7 +59,7 @@ _STYLE = (
     ".C svg{vertical-align:middle;overflow:visible}"
     "</style>"
 ).replace(".C", f".{_CLASS}")
-_ALIGN = {True: ' align="right" style="text-align:right"', False: ' style="text-align:left"'}
+ALIGN = {True: ' align="right" style="text-align:right"', False: ' style="text-align:left"'}
 
 
 def result_html(result: QueryResult, rows: int) -> str:
@@ -97,7 +98,7 @@ def table_html(head: str, body: str, caption: str = "") -> str:
 def header_cell(inner: str, right: bool, title: str = "") -> str:
     """Return the head of a column; `inner` is HTML, `title` text."""
     hover = f' title="{escape(visible(title))}"' if title else ""
-    return f'<th scope="col"{_ALIGN[right]}{hover}>{inner}</th>'
+    return f'<th scope="col"{ALIGN[right]}{hover}>{inner}</th>'
 
 
 def notes_html(notes: Iterable[str], marked: bool = False) -> str:
@@ -161,7 +162,7 @@ def _td(cell: Cell, right: bool, mask: str) -> str:
     titles += [f"exactly {cell.exact}"] if cell.exact else []
     attributes = ' class="masked"' if mask else ""
     attributes += f' title="{escape("; ".join(titles))}"' if titles else ""
-    return f"<td{_ALIGN[right]}{attributes}>{_inner(cell)}</td>"
+    return f"<td{ALIGN[right]}{attributes}>{_inner(cell)}</td>"
 
 
 def _inner(cell: Cell) -> str:
@@ -207,7 +208,7 @@ def _facts_line(facts: Sequence[Fact]) -> str:
 def _listing_cell(value: Any, right: bool) -> str:
     shown = "" if value is None else value_text(value)
     wide = ' class="wide"' if len(shown) > FOLD else ""
-    return f"<td{_ALIGN[right]}{wide}>{text(shown)}</td>"
+    return f"<td{ALIGN[right]}{wide}>{text(shown)}</td>"
 
 
 def _is_integer(value: Any) -> bool:

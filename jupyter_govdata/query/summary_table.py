@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from jupyter_govdata.query.cells import cell_of
 from jupyter_govdata.query.html_table import (
+    ALIGN,
     facts_text,
     framed,
     header_cell,
@@ -279,18 +280,17 @@ def _row(summary: ColumnSummary, facts: ColumnFacts) -> str:
     least, middle, greatest = _range(summary) if summary.least is not None else ("", "", "")
     if summary.kind == "list" and least:
         least = f"length {least}"
+    left, right = ALIGN[False], ALIGN[True]
+    numbers = (_nulls(summary), _distinct(summary), least, middle, greatest)
     cells = [
-        f"<td>{text(cut(facts.type, _MAX_VALUE))}</td>",
-        *(
-            f'<td align="right" style="text-align:right">{text(value)}</td>'
-            for value in (_nulls(summary), _distinct(summary), least, middle, greatest)
-        ),
-        f'<td class="wide">{text("; ".join(_frequent(summary)))}</td>',
-        f"<td>{_bars(summary.bins)}</td>",
+        f"<td{left}>{text(cut(facts.type, _MAX_VALUE))}</td>",
+        *(f"<td{right}>{text(number)}</td>" for number in numbers),
+        f'<td{left} class="wide">{text("; ".join(_frequent(summary)))}</td>',
+        f"<td{left}>{_bars(summary.bins)}</td>",
     ]
     title = escape(visible(facts_text(facts)))
     name = text(facts.label)
-    head = f'<th scope="row" style="text-align:left" title="{title}">{name}{small}</th>'
+    head = f'<th scope="row"{left} title="{title}">{name}{small}</th>'
     return f"<tr>{head}{''.join(cells)}</tr>"
 
 
