@@ -5,21 +5,26 @@
 Builds a synthetic lake once (kept in `--lake`), starts the embedded gateway and runs every query
 in turn, raw and governed, so that a drift of the machine hits both. `whole` is a principal who
 sees everything; `filtered` has a row filter and a masked column, and raw DuckDB then gets the
-same filter in its WHERE.
+same filter in its WHERE. `governed` reads everything anew; `again` is a session as it comes: it
+keeps scans of a snapshot and asks the gateway each time whether they still hold.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from jupyter_govdata.config import GatewayConfig
+from jupyter_govdata.gateway.composer import Gateway
 from jupyter_govdata.session import Session, connect, init_lake
 
 FILES = {
@@ -115,16 +120,26 @@ def files_of(folder: Path, table: str) -> str:
     return f"read_parquet({[str(f) for f in found]!r})"
 
 
-def pair(raw: Callable[[], object], governed: Callable[[], object], runs: int) -> tuple[float, ...]:
-    """Return the median seconds of both, run in turn after one warm-up."""
-    times: tuple[list[float], list[float]] = ([], [])
+def in_turn(runs: int, *calls: Callable[[], object]) -> list[float]:
+    """Return the median milliseconds of each call, run in turn after one warm-up."""
+    times: list[list[float]] = [[] for _ in calls]
     for run in range(runs + 1):
-        for side, call in enumerate((raw, governed)):
+        for taken, call in zip(times, calls, strict=True):
             began = time.perf_counter()
             call()
             if run:
-                times[side].append(time.perf_counter() - began)
-    return statistics.median(times[0]), statistics.median(times[1])
+                taken.append((time.perf_counter() - began) * 1e3)
+    return [statistics.median(taken) for taken in times]
+
+
+@contextmanager
+def sessions(folder: Path, user: str) -> Iterator[tuple[Session, Session]]:
+    """Yield a session that reads every scan anew, and one as it comes."""
+    os.environ["GOVDATA_SCAN_CACHE"] = "0"
+    with connect(folder, user=user) as anew:
+        del os.environ["GOVDATA_SCAN_CACHE"]
+        with connect(folder, user=user) as again:
+            yield anew, again
 
 
 def compare(folder: Path, user: str, runs: int) -> None:
@@ -137,24 +152,26 @@ def compare(folder: Path, user: str, runs: int) -> None:
             "WHERE flag IN ('A', 'N'))"
         )
     con = duckdb.connect()
-    session: Session
-    with connect(folder, user=user) as session:
+    with sessions(folder, user) as (anew, again):
         for name, query in QUERIES.items():
             if user == "filtered" and "{part}" in query:
                 continue
             raw_sql = query.format(**raw_from)
             sql = query.format(**{t: f"bench.{t}" for t in tables})
             check = con.execute(raw_sql).to_arrow_table()
-            assert session.sql(sql).arrow().num_rows == check.num_rows
+            assert anew.sql(sql).arrow().num_rows == check.num_rows
             size = check.nbytes
-            raw, governed = pair(
-                lambda q=raw_sql: con.execute(q).to_arrow_table(),
-                lambda q=sql: session.sql(q).arrow(),
+            del check
+            raw, governed, kept = in_turn(
                 runs,
+                lambda q=raw_sql: con.execute(q).to_arrow_table(),
+                lambda q=sql: anew.sql(q).arrow(),
+                lambda q=sql: again.sql(q).arrow(),
             )
             print(
-                f"{user:9} {name:22} raw {raw * 1e3:9.1f} ms  governed {governed * 1e3:9.1f} ms  "
-                f"ratio {governed / raw:5.2f}  ({size / 1e6:,.0f} MB result)",
+                f"{user:9} {name:22} raw {raw:9.1f} ms  governed {governed:9.1f} ms "
+                f"{governed / raw:5.2f}x  again {kept:9.1f} ms {kept / raw:5.2f}x  "
+                f"({size / 1e6:,.0f} MB result)",
                 flush=True,
             )
 
@@ -164,19 +181,32 @@ def overhead(folder: Path, runs: int) -> None:
     con = duckdb.connect()
     source = files_of(folder, "part")
     sql = "SELECT * FROM {} WHERE partkey = 7"
-    with connect(folder, user="whole") as session:
-        raw, governed = pair(
+    with sessions(folder, "whole") as (anew, again):
+        raw, governed, kept = in_turn(
+            runs * 20,
             lambda: con.execute(sql.format(source)).to_arrow_table(),
-            lambda: session.sql(sql.format("bench.part")).stamp,
-            runs * 20,
+            lambda: anew.sql(sql.format("bench.part")).stamp,
+            lambda: again.sql(sql.format("bench.part")).stamp,
         )
-        floor, local = pair(
+        floor, local = in_turn(
+            runs * 20,
             lambda: con.execute("SELECT 1").to_arrow_table(),
-            lambda: session.sql("SELECT 1").stamp,
-            runs * 20,
+            lambda: anew.sql("SELECT 1").stamp,
         )
-    print(f"1 row, governed and stamped: {governed * 1e3:.2f} ms (raw {raw * 1e3:.2f} ms)")
-    print(f"1 row, no asset, stamped:    {local * 1e3:.2f} ms (raw {floor * 1e3:.2f} ms)")
+    print(f"1 row, governed and stamped: {governed:.2f} ms, again {kept:.2f} ms (raw {raw:.2f} ms)")
+    print(f"1 row, no asset, stamped:    {local:.2f} ms (raw {floor:.2f} ms)")
+
+
+def decisions(folder: Path) -> None:
+    """Print what a decision from the cache costs, with the check that its epoch still holds."""
+    gateway = Gateway(GatewayConfig(lake=folder))
+    try:
+        (cached,) = in_turn(
+            1_000, lambda: gateway.access.select("filtered", "bench.lineitem", None)
+        )
+    finally:
+        gateway.close()
+    print(f"decision from the cache:     {cached:.3f} ms")
 
 
 def main() -> None:
@@ -189,6 +219,7 @@ def main() -> None:
     print(f"duckdb {duckdb.__version__}, pyarrow {pa.__version__}, {options.rows:,} rows")
     folder = options.lake or Path(tempfile.mkdtemp()) / "lake"
     build(folder, options.rows)
+    decisions(folder)
     overhead(folder, options.runs)
     for user in ("whole", "filtered"):
         compare(folder, user, options.runs)
