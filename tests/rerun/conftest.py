@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from jupyter_govdata.query.cell import cell_queries
 from jupyter_govdata.session import Session, connect
 from jupyter_govdata.stamps.stamp import stamp_bundle
-from tests.gateway.world import FILES
+from tests.gateway.world import FILES, consent_table
 from tests.session.conftest import build
 
 LOAD = "%load_ext jupyter_govdata"
@@ -103,6 +103,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with connect(build(folder), user="dina") as dina:
         desk = Desk(folder, folder / "lake", dina)
         desk.wide(1, 2, 3)
+        dina.load(consent_table(), "governance.consent")
         yield desk
 
 

@@ -18,6 +18,8 @@ from jupyter_govdata.session import connect
 from tests.gateway.world import FILES
 from tests.rerun.conftest import LOAD, SQL, WIDE, Desk
 
+STEWARDS_ONLY = '@id("stewards") permit (principal in Group::"stewards", action, resource);'
+
 
 def verdicts(report: RerunReport) -> dict[str, str]:
     return {cell.cell_id: cell.verdict for cell in report.cells}
@@ -137,8 +139,6 @@ def test_rerun_after_rows_were_withdrawn_says_permission_and_never_shrinks_silen
 
 def test_rerun_after_a_consent_was_withdrawn_says_permission(desk: Desk) -> None:
     """The decision stays what it was; only the epoch tells."""
-    for number in range(1, 41):
-        desk.dina.consent("T:patient", f"P{number:03d}", "model_training", "given")
     path = run_notebook(desk, "%%govsql\nSELECT count(*) AS n FROM trials.patients", user="miko")
     desk.dina.consent("T:patient", "P005", "model_training", "withdrawn")
     report = rerun(path, environment=desk.environment("miko"))
@@ -190,7 +190,7 @@ def test_rerun_of_an_expired_snapshot_is_not_replayable(desk: Desk) -> None:
 
 def test_rerun_of_a_hidden_asset_is_not_replayable(desk: Desk) -> None:
     path = run_notebook(desk, SQL)
-    desk.apply('permit (principal in Group::"stewards", action, resource);')
+    desk.apply(STEWARDS_ONLY)
     report = again(desk, path)
     assert verdicts(report) == {"c1": "not replayable"}
     assert "not visible" in report.cells[0].why
@@ -372,7 +372,7 @@ def test_dry_run_says_what_is_no_longer_permitted(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = run_notebook(desk, SQL)
-    desk.apply('permit (principal in Group::"stewards", action, resource);')
+    desk.apply(STEWARDS_ONLY)
     assert main(["rerun", str(path), "--dry-run", "--lake", str(desk.lake), "--user", "ana"]) == 3
     shown = capsys.readouterr().out
     assert "not permitted" in shown
