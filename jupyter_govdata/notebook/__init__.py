@@ -6,13 +6,15 @@ Loading it imports IPython's magics only; DuckDB, Arrow and the client come with
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from jupyter_govdata.notebook.completion import COMPLETER_ID, govsql_matcher
+from jupyter_govdata.notebook.completion import Completion
 from jupyter_govdata.notebook.magics import GovDataMagics
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+_completions: WeakKeyDictionary[InteractiveShell, Completion] = WeakKeyDictionary()
 _MAGICS = {"line": ("govdata", "govsql"), "cell": ("govsql",)}
 
 
@@ -22,9 +24,8 @@ def load_ipython_extension(ip: InteractiveShell) -> None:
     magics = GovDataMagics(ip)
     magics.state.start()
     ip.register_magics(magics)
-    completer = getattr(ip, "Completer", None)
-    if completer is not None:
-        completer.custom_matchers.append(govsql_matcher)
+    _completions[ip] = Completion(ip)
+    _completions[ip].start()
 
 
 def unload_ipython_extension(ip: InteractiveShell) -> None:
@@ -37,13 +38,9 @@ def unload_ipython_extension(ip: InteractiveShell) -> None:
     for kind, names in _MAGICS.items():
         for name in names:
             ip.magics_manager.magics[kind].pop(name, None)
-    completer = getattr(ip, "Completer", None)
-    if completer is not None:
-        completer.custom_matchers[:] = [
-            m
-            for m in completer.custom_matchers
-            if getattr(m, "matcher_identifier", "") != COMPLETER_ID
-        ]
+    completion = _completions.pop(ip, None)
+    if completion is not None:
+        completion.stop()
 
 
 __all__ = ["load_ipython_extension", "unload_ipython_extension"]

@@ -138,7 +138,13 @@ def test_govsql_shows_the_stamp_first_and_then_the_result(notebook: Notebook) ->
     assert [r.asset for r in stamp.receipts] == [PATIENTS]
     assert stamp == ran.result.stamp
     assert PATIENTS in stamp_output["data"]["text/plain"]
-    assert set(stamp_output["metadata"]["govdata"]) == {"at", "seconds", "rows_scanned", "bytes"}
+    assert set(stamp_output["metadata"]["govdata"]) == {
+        "at",
+        "seconds",
+        "rows_scanned",
+        "bytes",
+        "source",
+    }
     assert "<table" in ran.result._repr_html_()
     line = " ".join(ran.text.splitlines()[-3:])
     for fact in ("1 row", "rows filtered", "2 columns masked", "purpose research", "advisory"):
@@ -302,31 +308,3 @@ def test_html_has_no_script_outside_resource_or_colour_of_its_own(notebook: Note
     for forbidden in ("<script", "http", "url(", "background", "color:#", " id=", "onerror"):
         assert forbidden not in html
     assert ">pseudonym</span>" in html
-
-
-# -- completion ----------------------------------------------------------------------------------
-
-
-def complete(notebook: Notebook, text: str) -> list[tuple[str, str]]:
-    from IPython.core.completer import provisionalcompleter
-
-    with provisionalcompleter():
-        found = notebook.shell.Completer.completions(text, len(text))
-        return [(c.text, c.type) for c in found]
-
-
-def test_completion_proposes_visible_assets_and_their_columns(notebook: Notebook) -> None:
-    assert complete(notebook, "%%govsql\nSELECT * FROM tri") == [
-        ("trials.patients", "asset"),
-        ("trials.wide", "asset"),
-    ]
-    columns = complete(notebook, f"%%govsql\nSELECT 1 FROM {PATIENTS} AS p WHERE p.")
-    assert ("p.patient", "masked: pseudonym") in columns
-    assert ("p.age", "column") in columns
-    assert not any("secret" in text for text, _ in columns)
-    assert complete(notebook, "%%govsql\nSELECT * FROM trials.hid") == []
-
-
-def test_completion_outside_of_sql_and_without_a_session_stays_away(bare: Notebook) -> None:
-    assert ("trials.patients", "asset") not in complete(bare, "%%govsql\nFROM tri")
-    assert not any(kind == "asset" for _, kind in complete(bare, "tri"))
