@@ -17,6 +17,7 @@ from IPython.core.displaypub import DisplayPublisher
 from jupyter_govdata.errors import StampError
 from jupyter_govdata.notebook import lazy
 from jupyter_govdata.query.answers import Answer
+from jupyter_govdata.stamps.folding import source_digest
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -34,7 +35,7 @@ class Stamper:
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
 
-    def show(self, answer: Answer, display_id: str | None = None) -> None:
+    def show(self, answer: Answer, display_id: str | None = None, cell_text: str = "") -> None:
         """Display the stamp of an answer, or say why there is none.
 
         A result that is not read to its end has a partial stamp; it is replaced by the whole one
@@ -43,11 +44,12 @@ class Stamper:
         Args:
             answer: How a query ended.
             display_id: Of an output that the stamp takes the place of.
+            cell_text: Of the cell that asked: its digest says later which code was stamped.
         """
         is_new = display_id is None
         place = display_id or f"govdata-{uuid.uuid4().hex}"
         result = answer.result
-        self._publish(stamped(answer), place, update=not is_new)
+        self._publish(stamped(answer, cell_text), place, update=not is_new)
         if result is None or result.complete:
             return
         parts = {f.name: getattr(result, f.name) for f in fields(result) if f.name != "rows"}
@@ -58,7 +60,7 @@ class Stamper:
             here = rows()
             if here is not None:
                 whole = replace(answer, result=kind(rows=here, **parts))
-                self._publish(stamped(whole), place, update=True)
+                self._publish(stamped(whole, cell_text), place, update=True)
 
         result.on_complete.append(completed)
 
@@ -78,15 +80,17 @@ def has_frontend(shell: InteractiveShell) -> bool:
     return type(shell.display_pub) is not DisplayPublisher
 
 
-def stamped(answer: Answer) -> tuple[dict[str, Any], dict[str, Any]]:
+def stamped(answer: Answer, cell_text: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the output that tells of an answer: its stamp, or why there is none."""
     result = answer.result
-    volatile = {
+    volatile: dict[str, Any] = {
         "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "seconds": round(answer.seconds, 4),
         "rows_scanned": 0 if result is None else result.scanned_rows,
         "bytes": 0 if result is None else result.scanned_bytes,
     }
+    if cell_text:
+        volatile["source"] = source_digest(cell_text)
     try:
         bundle: tuple[dict[str, Any], dict[str, Any]] = lazy.stamps.stamp_bundle(
             stamp_of(answer), volatile

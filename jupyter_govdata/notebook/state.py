@@ -82,7 +82,7 @@ class State:
         # Sessions opened with `connect()` in Python are answered here like our own.
         session: Any = answer.source
         self.history.add(answer, self.sessions.name_of(session) or "")
-        self._stamper.show(answer)
+        self._stamper.show(answer, cell_text=self.cell_text)
 
     def _set_purpose(self, change: dict[str, Any]) -> None:
         for _, session in self.sessions:
