@@ -26,8 +26,8 @@ test: $(VENV)/.test lint  ## Lint, types and every test that needs no server
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-all
-test-all: $(VENV)/.test lint  ## All tests: servers, attacks, slow ones, more fuzzing
-	GOVDATA_TEST_ALL=1 GOVDATA_NON_INTERFERENCE_QUERIES=3000 \
+test-all: $(VENV)/.test $(VENV)/.crate lint  ## All tests: servers, attacks, slow ones, more fuzzing
+	GOVDATA_CRATE_PYTHON=$(CURDIR)/$(VENV)/crate/bin/python GOVDATA_TEST_ALL=1 GOVDATA_NON_INTERFERENCE_QUERIES=3000 \
 	  tests/services/postgres.sh run $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
@@ -66,3 +66,10 @@ $(VENV)/.demo: $(INPUTS) | $(BIN)/python
 $(VENV)/.test: $(INPUTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $(VENV)/.demo $@
+
+# The validator of RO-Crates needs older packages than ours, so it lives in an environment of its own.
+$(VENV)/.crate: $(INPUTS) | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/crate
+	$(VENV)/crate/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'roc-validator==0.13.0' 'rocrate==0.16.0'
+	@touch $@

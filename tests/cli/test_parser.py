@@ -21,6 +21,7 @@ LINES = {
     "apply": ["--dry-run"],
     "consent": ["given", "d", "1", "--for", "research"],
     "audit": ["--limit", "3"],
+    "export": ["a.ipynb", "--to", "prov"],
     "diff": ["a.ipynb", "b.ipynb", "--json"],
 }
 

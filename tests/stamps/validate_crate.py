@@ -33,7 +33,8 @@ def main(folder: str) -> int:
         crate = json.loads(metadata.read_text())
         assert CONTEXT in crate["@context"]
         crate["@context"] = [
-            {**context["@context"], **OF_1_1} if part == CONTEXT else part for part in crate["@context"]
+            {**context["@context"], **OF_1_1} if part == CONTEXT else part
+            for part in crate["@context"]
         ]
         metadata.write_text(json.dumps(crate))
         for profile in PROFILES:

@@ -19,7 +19,7 @@ _FACETS = {
     "DatasetVersionDatasetFacet": "1-0-1",
     "ErrorMessageRunFacet": "1-0-1",
     "JobTypeJobFacet": "2-0-4",
-    "ParentRunFacet": "1-1-0",
+    "ParentRunFacet": "1-2-0",
     "ProcessingEngineRunFacet": "1-1-1",
     "SQLJobFacet": "1-1-0",
 }
