@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -212,6 +213,7 @@ class ClientSettings:
         token_file: ``GOVDATA_TOKEN_FILE``: file with a bearer token, read at each renewal.
         tls_roots: ``GOVDATA_TLS_ROOTS``: PEM file of trusted certificate authorities.
         pins: ``GOVDATA_PINS``: a pin file, or its JSON itself.
+        scan_cache: ``GOVDATA_SCAN_CACHE``: bytes of finished scans that a session holds.
     """
 
     target: str = ""
@@ -220,13 +222,14 @@ class ClientSettings:
     token_file: str = ""
     tls_roots: str = ""
     pins: Pins = field(default_factory=Pins)
+    scan_cache: int = 256_000_000
 
 
 def read_client_settings(environ: Mapping[str, str]) -> ClientSettings:
     """Read client settings from an environment mapping.
 
     Raises:
-        ConfigError: A pin file that cannot be read or is none.
+        ConfigError: A pin file that cannot be read or is none, or a size that is none.
     """
     return ClientSettings(
         target=environ.get("GOVDATA_GATEWAY") or environ.get("GOVDATA_LAKE", ""),
@@ -235,7 +238,15 @@ def read_client_settings(environ: Mapping[str, str]) -> ClientSettings:
         token_file=environ.get("GOVDATA_TOKEN_FILE", ""),
         tls_roots=environ.get("GOVDATA_TLS_ROOTS", ""),
         pins=_pins(environ.get("GOVDATA_PINS", "")),
+        scan_cache=_bytes("GOVDATA_SCAN_CACHE", environ.get("GOVDATA_SCAN_CACHE") or "256MB"),
     )
+
+
+def _bytes(name: str, text: str) -> int:
+    found = re.fullmatch(r"([0-9]+) ?([kKmMgG]?)[bB]?", text.strip())
+    if found is None:
+        raise ConfigError(f"`{name}` `{text}` is no size", hint="like `256MB`, `1GB` or `0`")
+    return int(found[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[found[2].lower()]
 
 
 def _pins(setting: str) -> Pins:

@@ -110,16 +110,16 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         UPSTREAM: while `scanner` waits, DuckDB's other threads spin and take the processor from
         the gateway; while a reader waits, they sleep. So the gateway is asked here.
         """
-        stream = reads.open(request)
-        if _form(plain_schema(stream.schema)) != _form(expected):
-            stream.cancel()
+        opened = reads.open(request)
+        if _form(plain_schema(opened.stream.schema)) != _form(expected):
+            opened.stream.cancel()
             stale = StaleDecisionError(
                 f"what you may see of `{self._view.asset.name}` has changed",
                 hint="run the query again",
             )
             reads.fail(stale)
             raise stale
-        yield from reads.batches(stream, schema, local)
+        yield from reads.batches(opened, schema, local)
 
     def _split(self, conditions: Sequence[Condition]) -> tuple[Predicate, list[Condition]]:
         """Return what the gateway applies and what is left to do here.

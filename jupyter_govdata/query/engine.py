@@ -23,21 +23,26 @@ import pyarrow as pa
 from jupyter_govdata.errors import GovDataError
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import ScanRequest
+from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.model.wire import request_to_wire
 from jupyter_govdata.query.account import account_of, purpose_of
 from jupyter_govdata.query.answers import Answer, answering
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.names import analyse
 from jupyter_govdata.query.parameters import bind
+from jupyter_govdata.query.progress import OnProgress, progress_of
 from jupyter_govdata.query.reads import Reads, StoppedError
 from jupyter_govdata.query.result import QueryResult
+from jupyter_govdata.query.reuse import ReusingSource, ScanCache
 from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.run import Run
 from jupyter_govdata.query.source import AssetSource
 from jupyter_govdata.query.tail import Tail, lost
-from jupyter_govdata.query.worker import Job
+from jupyter_govdata.query.worker import Job, Tick
 
 T = TypeVar("T")
+
+DEFAULT_SCAN_CACHE = 256_000_000
 
 _NO_PINS = Pins()
 
@@ -53,13 +58,16 @@ class QueryEngine:
 
     Args:
         source: What the principal may see and read.
+        scan_cache: Bytes of finished scans that are held for the next query; 0 holds none.
     """
 
-    def __init__(self, source: AssetSource) -> None:
-        self._source = source
+    def __init__(self, source: AssetSource, *, scan_cache: int = DEFAULT_SCAN_CACHE) -> None:
+        self._session = source
+        self._cache = ScanCache(scan_cache)
+        self._source = ReusingSource(source, self._cache)
         self._lock = threading.RLock()
         self._job: Job[Any] | None = None
-        self._reads = Reads(source, None)
+        self._reads = Reads(self._source, None)
         self._tail: tuple[Tail, weakref.ref[Rows]] | None = None
         self._kept: list[Tail] = []
         # SECURITY: DuckDB spills governed rows there; its own default is a folder that every
@@ -82,6 +90,7 @@ class QueryEngine:
         purpose: str | None = None,
         frames: Mapping[str, Any] | None = None,
         pins: Pins = _NO_PINS,
+        on_progress: OnProgress | None = None,
     ) -> QueryResult:
         """Run SQL and return the result of its last statement.
 
@@ -92,6 +101,8 @@ class QueryEngine:
             purpose: Of this query; None takes the principal's own.
             frames: Local tables by name; those that the SQL names are read.
             pins: What is read at which snapshot where the SQL names no version.
+            on_progress: Called in the calling thread, at most ten times a second, and once more
+                when the query has ended, however it did.
 
         Raises:
             QueryError: The SQL or a parameter is wrong; with line and column where known.
@@ -101,6 +112,7 @@ class QueryEngine:
         """
         reads = Reads(self._source, purpose, pins)
         begun: list[Reads] = []
+        views: dict[str, AssetView] = {}
 
         def work() -> QueryResult:
             started = time.perf_counter()
@@ -115,6 +127,7 @@ class QueryEngine:
                 pins=pins,
                 begin=partial(self._begin, begun),
                 finish=self._finish,
+                views=views,
             )
             self._settle(_rows_of(frames or {}, analysis.words))
             try:
@@ -128,11 +141,12 @@ class QueryEngine:
                 self._tail = run.tail, weakref.ref(result.rows)
             return replace(result, seconds=time.perf_counter() - started)
 
-        answer = Answer(self._source, sql, purpose=purpose or "")
+        answer = Answer(self._session, sql, purpose=purpose or "")
         with answering(answer, lambda: self._known(begun)):
             analysis = analyse(sql)
             answer.parameters = values = bind(analysis, params or {})
-            answer.result = result = self._in_thread(work, reads)
+            tick = _ticking(on_progress, begun, views)
+            answer.result = result = self._in_thread(work, reads, tick)
         self._announce()
         return result
 
@@ -149,9 +163,9 @@ class QueryEngine:
         def work() -> QueryResult:
             started = time.perf_counter()
             reads = self._begin(begun, Reads(self._source, request.purpose, pins))
-            stream = reads.open(request)
-            batches = list(reads.batches(stream, stream.schema, ()))
-            table = pa.Table.from_batches(batches, stream.schema)
+            opened = reads.open(request)
+            schema = opened.stream.schema
+            table = pa.Table.from_batches(list(reads.batches(opened, schema, ())), schema)
             return QueryResult(
                 rows=Rows(table, account_of([reads])),
                 query=query,
@@ -160,7 +174,7 @@ class QueryEngine:
                 seconds=time.perf_counter() - started,
             )
 
-        answer = Answer(self._source, query, purpose=request.purpose or "")
+        answer = Answer(self._session, query, purpose=request.purpose or "")
         with answering(answer, lambda: self._known(begun)):
             reads = Reads(self._source, request.purpose, pins)
             answer.result = result = self._in_thread(work, reads)
@@ -169,6 +183,7 @@ class QueryEngine:
     def close(self) -> None:
         """Close the connection; local tables are gone."""
         self._lose("the session is closed")
+        self._cache.clear()
         self._assets.close()
         self._connection.close()
         self._clean_up()
@@ -247,7 +262,7 @@ class QueryEngine:
 
     # -- threads ---------------------------------------------------------------------------------
 
-    def _in_thread(self, work: Callable[[], T], reads: Reads) -> T:
+    def _in_thread(self, work: Callable[[], T], reads: Reads, tick: Tick | None = None) -> T:
         job = self._job
         if job is not None and job.is_current:
             return self._nested(work, reads)  # a statement reads a result that has an open end
@@ -255,7 +270,7 @@ class QueryEngine:
             if self._job is not None:
                 self._job.join()  # an interrupted query that did not end in time
             self._reads = reads
-            self._job = started = Job(work, self._stop)
+            self._job = started = Job(work, self._stop, tick)
             try:
                 return started.wait()
             finally:
@@ -279,6 +294,21 @@ class QueryEngine:
         self._lose("DuckDB failed inside")
         self._connection.close()
         self._open()
+
+
+def _ticking(
+    on_progress: OnProgress | None, begun: list[Reads], views: Mapping[str, AssetView]
+) -> Tick | None:
+    if on_progress is None:
+        return None
+    started = time.perf_counter()
+
+    def tick(*, done: bool) -> None:
+        if begun:
+            seconds = time.perf_counter() - started
+            on_progress(progress_of(begun[-1], views, seconds, done=done))
+
+    return tick
 
 
 def _rows_of(frames: Mapping[str, Any], words: frozenset[str]) -> frozenset[Rows]:

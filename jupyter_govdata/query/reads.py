@@ -27,6 +27,23 @@ class StoppedError(Exception):
     """The user interrupted: makes DuckDB fail, and never leaves this room."""
 
 
+@dataclass(eq=False, slots=True)
+class OpenScan:
+    """A scan that a statement reads.
+
+    Args:
+        stream: Where its batches come from.
+        scan: As the statement asked for it.
+        rows: Rows that came.
+        bytes: Their size in Arrow's memory format.
+    """
+
+    stream: ScanStream
+    scan: FlatScan
+    rows: int = 0
+    bytes: int = 0
+
+
 @dataclass
 class Reads:
     """What a running statement reads, and why it failed.
@@ -42,13 +59,12 @@ class Reads:
     pins: Pins = field(default_factory=Pins)
     failure: GovDataError | None = None
     unreadable: UnreadableFilterError | None = None
-    rows: int = 0
-    bytes: int = 0
-    _streams: list[tuple[ScanStream, FlatScan]] = field(default_factory=list)
+    _opened: list[OpenScan] = field(default_factory=list)
     _stopped: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    # The collector may stop an abandoned statement in a thread that is in here.
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def open(self, request: ScanRequest) -> ScanStream:
+    def open(self, request: ScanRequest) -> OpenScan:
         """Start a scan, at the pinned version if it names none.
 
         Raises:
@@ -64,23 +80,25 @@ class Reads:
                 error = name_pin(error, scan.asset, self.pins)
             self.fail(error)
             raise error from None
+        opened = OpenScan(stream, scan)
         with self._lock:
-            self._streams.append((stream, scan))
+            self._opened.append(opened)
             stopped = self._stopped
         if stopped:
             stream.cancel()
             raise StoppedError
-        return stream
+        return opened
 
     def batches(
-        self, stream: ScanStream, schema: pa.Schema, conditions: Sequence[Condition]
+        self, opened: OpenScan, schema: pa.Schema, conditions: Sequence[Condition]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the batches of a stream that meet `conditions`, with the columns of `schema`."""
+        """Yield the batches of a scan that meet `conditions`, with the columns of `schema`."""
+        stream = opened.stream
         try:
             with stream.reader() as reader:
                 for batch in reader:
-                    self.rows += batch.num_rows
-                    self.bytes += batch.nbytes
+                    opened.rows += batch.num_rows
+                    opened.bytes += batch.nbytes
                     kept = keep(batch, conditions)
                     if kept.num_rows:
                         yield _shaped(kept, schema)
@@ -110,9 +128,7 @@ class Reads:
         """Cancel everything, now and for scans that start later."""
         with self._lock:
             self._stopped = True
-            streams = [stream for stream, _ in self._streams]
-        for stream in streams:
-            stream.cancel()
+        self.close()
 
     @property
     def stopped(self) -> bool:
@@ -121,15 +137,30 @@ class Reads:
 
     def close(self) -> None:
         """End all streams, so that their receipts are complete."""
-        for stream, _ in self._streams:
-            stream.cancel()
+        for opened in self.opened():
+            opened.stream.cancel()
+
+    def opened(self) -> tuple[OpenScan, ...]:
+        """Return the scans so far, in order."""
+        with self._lock:
+            return tuple(self._opened)
+
+    @property
+    def rows(self) -> int:
+        """Rows that the gateway sent."""
+        return sum(o.rows for o in self.opened() if not o.stream.same)
+
+    @property
+    def bytes(self) -> int:
+        """Their size in Arrow's memory format."""
+        return sum(o.bytes for o in self.opened() if not o.stream.same)
 
     def receipts(self) -> list[tuple[Receipt, At | None]]:
         """Return the receipts of all scans, each with the version that the query asked for.
 
         A read at a pin asked for none: `None`.
         """
-        return [(r, scan.at) for stream, scan in self._streams for r in stream.receipts]
+        return [(r, o.scan.at) for o in self.opened() for r in o.stream.receipts]
 
 
 def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -71,6 +71,7 @@ class Run:
         pins: What is read at which snapshot where the text names no version.
         begin: Takes the reads of each statement before it starts.
         finish: Reads an open end in the engine's thread.
+        views: Takes the cards of the assets that are read.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Run:
         pins: Pins,
         begin: Callable[[Reads], Reads],
         finish: Callable[[Tail], None],
+        views: dict[str, AssetView] | None = None,
     ) -> None:
         self._arguments: dict[str, Any] = {
             "connection": connection,
@@ -110,7 +112,7 @@ class Run:
         self._begin = begin
         self._finish = finish
         self._rewrite = rewrite(analysis, {})
-        self._views: dict[str, AssetView] = {}
+        self._views: dict[str, AssetView] = {} if views is None else views
         self._done: list[Reads] = []
         self._open = ExitStack()
         self._retried: set[str] = set()
@@ -201,7 +203,8 @@ class Run:
         self._open.close()
 
     def _statements(self) -> list[duckdb.Statement]:
-        tables, self._views = self._assets.resolve(self._analysis, self._values, self._purpose)
+        tables, views = self._assets.resolve(self._analysis, self._values, self._purpose)
+        self._keep(views)
         self._rewrite = rewrite(self._analysis, tables)
         self._use_frames(self._analysis.words)
         try:
@@ -211,6 +214,10 @@ class Run:
         if not statements:
             raise QueryError("the query is empty")
         return statements
+
+    def _keep(self, views: Mapping[str, AssetView]) -> None:
+        self._views.clear()
+        self._views.update(views)
 
     def _run(self, statement: duckdb.Statement, *, whole: bool) -> Opened:
         self._retried.clear()
@@ -289,7 +296,8 @@ class Run:
 
     def _refresh(self) -> bool:
         changed = self._assets.refresh()
-        _, self._views = self._assets.resolve(self._analysis, self._values, self._purpose)
+        _, views = self._assets.resolve(self._analysis, self._values, self._purpose)
+        self._keep(views)
         return changed
 
     def _first(self, reason: str) -> bool:

@@ -30,6 +30,16 @@ class ScanStream(Protocol):
         """Signed receipts of what is being read; there from the start."""
         ...
 
+    @property
+    def tag(self) -> str:
+        """Names the answer: scans with one tag have the same rows. Empty if nothing can tell."""
+        ...
+
+    @property
+    def same(self) -> bool:
+        """True if the request knew the tag: then no rows come."""
+        ...
+
     def reader(self) -> pa.RecordBatchReader:
         """Return the batches; reading raises the gateway's `GovDataError`."""
         ...

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
-_POLL = 0.2  # On Windows, a wait without a timeout cannot be interrupted.
-_STOP_WITHIN = 0.8
+_POLL = 0.1  # On Windows, a wait without a timeout cannot be interrupted.
+_STOP_WITHIN = 0.5
 _STOP_AGAIN = 0.05
+
+
+class Tick(Protocol):
+    """What the waiting thread calls now and then."""
+
+    def __call__(self, *, done: bool) -> None:
+        """Look at what came so far; `done` the last time."""
 
 
 class Job(Generic[T]):
@@ -24,11 +31,15 @@ class Job(Generic[T]):
         work: What to do.
         stop: Makes `work` end soon; called from the interrupted thread, perhaps several times,
             for a query that has not started yet has nothing to stop.
+        tick: Called in the waiting thread, about ten times a second, and at the end.
     """
 
-    def __init__(self, work: Callable[[], T], stop: Callable[[], None]) -> None:
+    def __init__(
+        self, work: Callable[[], T], stop: Callable[[], None], tick: Tick | None = None
+    ) -> None:
         self._work = work
         self._stop = stop
+        self._tick = tick
         self._done = threading.Event()
         self._result: list[T] = []
         self._error: list[BaseException] = []
@@ -64,6 +75,9 @@ class Job(Generic[T]):
         except BaseException:
             self._end()
             raise
+        finally:
+            if self._tick is not None:
+                self._tick(done=True)
         if self._error:
             raise self._error[0]
         return self._result[0]
@@ -71,7 +85,8 @@ class Job(Generic[T]):
     def join(self) -> None:
         """Wait until the work has ended; can be interrupted."""
         while not self._done.wait(_POLL):
-            pass
+            if self._tick is not None:
+                self._tick(done=False)
 
     def _end(self) -> None:
         tries = int(_STOP_WITHIN / _STOP_AGAIN)

@@ -59,7 +59,12 @@ def connect(
     settings = read_client_settings(os.environ)
     endpoint = find_endpoint(target, settings, user=user, token=token)
     try:
-        return Session(endpoint, purpose=purpose or settings.purpose or None, pins=settings.pins)
+        return Session(
+            endpoint,
+            purpose=purpose or settings.purpose or None,
+            pins=settings.pins,
+            scan_cache=settings.scan_cache,
+        )
     except BaseException:
         endpoint.close()
         raise

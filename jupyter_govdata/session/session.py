@@ -29,7 +29,8 @@ from jupyter_govdata.model.wire import (
     view_from_wire,
 )
 from jupyter_govdata.query.answers import running_cell
-from jupyter_govdata.query.engine import QueryEngine
+from jupyter_govdata.query.engine import DEFAULT_SCAN_CACHE, QueryEngine
+from jupyter_govdata.query.progress import Progress
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.session.catalog import SessionCatalog
 from jupyter_govdata.session.conditions import Where, condition, version
@@ -51,6 +52,7 @@ class Session(HoldingMixin):
         *,
         purpose: str | None = None,
         pins: Pins | None = None,
+        scan_cache: int = DEFAULT_SCAN_CACHE,
     ) -> None:
         self._endpoint = endpoint
         self._connection = Connection(endpoint)
@@ -58,7 +60,7 @@ class Session(HoldingMixin):
         self._purpose = purpose
         self._pins = pins or Pins()
         self.catalog = SessionCatalog(self._act, self.view)
-        self._engine = QueryEngine(self)
+        self._engine = QueryEngine(self, scan_cache=scan_cache)
 
     def __repr__(self) -> str:
         return f"<Session {self._me['principal']}, purpose {self.purpose}, {self.wall}>"
@@ -167,6 +169,7 @@ class Session(HoldingMixin):
         frames: Mapping[str, Any] | None = None,
         pins: Pins | None = None,
         as_of: dt.datetime | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> QueryResult:
         """Run any SQL of DuckDB over the governed assets, in this process.
 
@@ -178,6 +181,8 @@ class Session(HoldingMixin):
             pins: Which snapshots are read where the SQL names no version; those of the session
                 by default. Permission is decided as of today all the same.
             as_of: Assets without version and pin are read as they were then (aware).
+            on_progress: Called in this thread while the query runs, at most ten times a second,
+                and once more when it has ended, however it did.
 
         Raises:
             QueryError: The SQL or its parameters, with line and column.
@@ -191,6 +196,7 @@ class Session(HoldingMixin):
             purpose=purpose or self._purpose,
             frames=frames or {},
             pins=self._in_force(pins, as_of),
+            on_progress=on_progress,
         )
 
     def scan(

@@ -173,7 +173,7 @@ def test_connect_reads_pins_from_the_environment(shared_lake, wide, monkeypatch,
     ],
 )
 def test_pins_setting_that_is_none_says_so(setting, message):
-    with pytest.raises(ConfigError, match="(?i)pin") as caught:
+    with pytest.raises(ConfigError, match=r"(?i)pin") as caught:
         read_client_settings({"GOVDATA_PINS": setting})
     assert message in str(caught.value)
     assert caught.value.hint
