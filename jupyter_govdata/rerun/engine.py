@@ -31,7 +31,8 @@ from jupyter_govdata.rerun.governing import (
     purpose_of,
     refuse_secrets,
 )
-from jupyter_govdata.rerun.journal import Head, Journal, cell_digest, parameters_digest
+from jupyter_govdata.rerun.journal import Head, Journal, Journalled, cell_digest, parameters_digest
+from jupyter_govdata.rerun.reading import read_notebook
 from jupyter_govdata.rerun.record import OnProgress, Run, RunRecord
 from jupyter_govdata.rerun.resuming import check, pins_of_resumed
 from jupyter_govdata.rerun.saving import (
@@ -39,6 +40,7 @@ from jupyter_govdata.rerun.saving import (
     forget_later,
     forget_now,
     journal_path,
+    local_path,
 )
 from jupyter_govdata.stamps.folding import pins_of_cells, stamped_cells
 
@@ -149,7 +151,10 @@ class Engine(NBClientEngine):
             )
             record.notebook_start()
             try:
-                cls.execute_managed_notebook(record, kernel_name, log_output=log_output, **kwargs)
+                if run.past is not None and _is_whole(run.past, nb):
+                    _take_over(run.past, record)
+                else:
+                    cls.execute_managed_notebook(record, kernel_name, log_output, **kwargs)
             finally:
                 record.cleanup_pbar()
                 record.notebook_complete()
@@ -219,7 +224,7 @@ def _prepare(
         check_writable(output)
         run.journal = Journal(journal_path(output))
         stack.callback(run.journal.close)
-        _begin_or_resume(run, head, options.resume)
+        _begin_or_resume(run, head, options.resume, output)
     elif options.resume == MUST:
         raise ConfigError("a run that writes nothing cannot be resumed")
     logger.info(_told(run.pins, is_chosen=options.pins is not None))
@@ -228,15 +233,38 @@ def _prepare(
     return run
 
 
-def _begin_or_resume(run: Run, head: Head, resume: str) -> None:
+def _begin_or_resume(run: Run, head: Head, resume: str, output: str) -> None:
     assert run.journal is not None
     past = run.journal.read() if resume != NO else None
-    if past is None or (past.head is None and resume == IF_ANY):
+    if past is not None and resume == IF_ANY and (past.head is None or _is_delivered(past, output)):
+        past = None
+    if past is None:
         run.journal.begin(head)
         return
     check(past, head)
     run.past = past
     run.pins = pins_of_resumed(past, run.nb)
+
+
+def _is_delivered(past: Journalled, output: str) -> bool:
+    """Return whether the run of the journal has ended well and its notebook is there."""
+    path = local_path(output)
+    if not past.finished or path is None:
+        return False
+    try:
+        return _all_completed(read_notebook(path))
+    except ConfigError:
+        return False
+
+
+def _is_whole(past: Journalled, nb: Any) -> bool:
+    return past.finished and past.last_good + 1 == len(nb.cells)
+
+
+def _take_over(past: Journalled, record: RunRecord) -> None:
+    """Write a notebook of which only the last write is missing."""
+    for place, cell in enumerate(record.nb.cells):
+        record.cell_kept(cell, place, past.entries[place])
 
 
 def _name_cells(nb: Any) -> None:
@@ -251,7 +279,8 @@ def _name_cells(nb: Any) -> None:
 
 
 def _all_completed(nb: Any) -> bool:
-    return all(cell.metadata.papermill["status"] == "completed" for cell in nb.cells)
+    told = (cell.metadata.get("papermill", {}).get("status") for cell in nb.cells)
+    return all(status == "completed" for status in told)
 
 
 def _told(pins: Pins, *, is_chosen: bool) -> str:

@@ -18,7 +18,7 @@ from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.stamp import Stamp
 from jupyter_govdata.rerun.journal import Entry, Journal, Journalled
 from jupyter_govdata.rerun.saving import write
-from jupyter_govdata.stamps.folding import fold_stamps
+from jupyter_govdata.stamps.folding import NAMESPACE, fold_stamps
 
 OnProgress = Callable[[int, int], None]
 
@@ -75,7 +75,8 @@ class RunRecord(NotebookExecutionManager):
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **_options: Any) -> None:
-        """Note that a cell runs."""
+        """Note that a cell runs; what its metadata keeps of an earlier run is not of this one."""
+        cell.metadata.pop(NAMESPACE, None)
         with self._held():
             super().cell_start(cell, cell_index)
 

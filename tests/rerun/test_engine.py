@@ -24,7 +24,7 @@ from papermill.iorw import papermill_io
 from jupyter_govdata.errors import ConfigError, StorageError
 from jupyter_govdata.rerun import rerun
 from jupyter_govdata.rerun.journal import SUFFIX, Journal, journalled
-from jupyter_govdata.rerun.saving import journal_path
+from jupyter_govdata.rerun.saving import forget_now, journal_path
 from tests.rerun.conftest import LOAD, SQL, WIDE, Desk
 
 PAPERMILL = [sys.executable, "-m", "papermill", "--engine", "govdata"]
@@ -84,7 +84,8 @@ def test_engine_by_papermills_command_line_pins_what_the_stamps_name(desk: Desk)
     assert all(c.metadata.jupyter.source_hidden for c in nb.cells)
     assert not journal_of(out).exists()
     again = start(desk, str(path), str(out), GOVDATA_PINS='{"v": 1}')
-    assert again.wait(timeout=240) == 0
+    again.communicate(timeout=240)
+    assert again.returncode == 0
     newest = nbformat.read(out, as_version=4).metadata.jupyter_govdata["pins"]["assets"]
     assert newest != {"trials.wide": str(first)}
 
@@ -142,8 +143,9 @@ def test_engine_writes_through_papermills_handlers_and_journals_locally(
 
 def test_engine_without_saving_leaves_no_journal(desk: Desk, tmp_path: Path) -> None:
     path = desk.notebook("quiet", "1 + 1")
-    pm(path, tmp_path / "out.ipynb", request_save_on_cell_execute=False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.ipynb"]
+    (tmp_path / "out").mkdir()
+    pm(path, tmp_path / "out" / "out.ipynb", request_save_on_cell_execute=False)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["out.ipynb"]
 
 
 def test_engine_refuses_a_secret_before_it_is_written(desk: Desk, tmp_path: Path) -> None:
@@ -271,11 +273,11 @@ def test_resume_after_kill_9_runs_python_again_and_keeps_shown_results(
     out = tmp_path / "out.ipynb"
     kill_in(desk, path, out, cells)
     assert nbformat.read(out, as_version=4)  # whole, whatever was being written
+    reached = ended_cells(out)
     resumable(desk, tmp_path, hold=False)
     report = rerun(path, out, resume=True, environment=desk.environment())
     assert report.error == ""
     ran = {c.cell_id: c.kept for c in report.cells}
-    reached = journalled_before(cells)
     assert ran == {"c2": reached >= 3, "c4": reached >= 5, "c5": False}
     nb = nbformat.read(out, as_version=4)
     assert set(statuses(out)) == {"completed"}
@@ -287,9 +289,23 @@ def test_resume_after_kill_9_runs_python_again_and_keeps_shown_results(
     assert [[s.result_digest for s in c.after] for c in report.cells] == digests
 
 
-def journalled_before(cells: int) -> int:
-    """Every cell before the waiting one has ended once the run waits."""
-    return max(cells, 6)
+def test_resume_of_a_run_killed_after_its_last_cell_writes_without_running(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """Papermill writes once more after its engine has ended, and that write can be torn."""
+    log = tmp_path / "log"
+    source = LOG.format(log=str(log), name="a")
+    path = desk.notebook("last", source, "print(1)")
+    out = tmp_path / "out.ipynb"
+    pm(path, out)
+    saved = journal_of(out).read_bytes()
+    forget_now()  # as at the end of the process
+    journal_of(out).write_bytes(saved)
+    out.write_text("{torn")
+    report = rerun(path, out, resume=True)
+    assert report.error == ""
+    assert log.read_text() == "a "
+    assert statuses(out) == ["completed", "completed"]
 
 
 def test_resume_reads_the_snapshots_that_the_killed_run_read(desk: Desk, tmp_path: Path) -> None:
@@ -308,7 +324,7 @@ def test_resume_after_a_consent_was_withdrawn_asks_again(desk: Desk, tmp_path: P
     path = resumable(desk, tmp_path, hold=True)
     out = tmp_path / "out.ipynb"
     kill_in(desk, path, out, 6)
-    desk.dina.consent("T:patient", "P001", "model_training", "withdrawn")
+    desk.dina.consent("T:patient", "P002", "model_training", "withdrawn")
     resumable(desk, tmp_path, hold=False)
     report = rerun(path, out, resume=True, environment=desk.environment())
     assert not any(cell.kept for cell in report.cells)

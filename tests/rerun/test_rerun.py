@@ -15,6 +15,7 @@ from jupyter_govdata.errors import ConfigError
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.rerun import RerunReport, rerun
 from jupyter_govdata.session import connect
+from jupyter_govdata.stamps.folding import fold_stamps
 from tests.gateway.world import FILES
 from tests.rerun.conftest import LOAD, SQL, WIDE, Desk
 
@@ -218,6 +219,28 @@ def test_rerun_of_an_edited_query_says_code(desk: Desk) -> None:
     report = again(desk, path)
     assert report.cells[0].causes == ("code",)
     assert report.exit_status == 1
+
+
+def test_rerun_of_a_query_that_became_python_finds_no_stamp_of_old(desk: Desk) -> None:
+    path = run_notebook(desk, SQL)
+    nb = nbformat.read(path, as_version=4)
+    fold_stamps(nb)
+    nb.cells[1].source = "1 + 1"
+    nbformat.write(nb, path)
+    report = again(desk, path)
+    assert (report.cells[0].verdict, report.cells[0].causes) == ("different", ("code",))
+    assert report.cells[0].after == ()
+
+
+def test_rerun_of_cleared_outputs_compares_with_the_folded_stamps(desk: Desk) -> None:
+    path = run_notebook(desk, WIDE)
+    nb = nbformat.read(path, as_version=4)
+    fold_stamps(nb)
+    for cell in nb.cells:
+        cell.outputs = []
+    nbformat.write(nb, path)
+    desk.wide(9)
+    assert verdicts(again(desk, path)) == {"c1": "identical"}
 
 
 def test_rerun_with_another_parameter_says_parameters(desk: Desk) -> None:
