@@ -59,7 +59,9 @@ def govsql_matcher(context: CompletionContext) -> dict[str, Any]:
         return nothing
     if completed is None:
         return nothing
-    completions = [SimpleCompletion(text=p.text, type=p.kind) for p in completed.proposals]
+    # JupyterLab breaks a kind at its blanks and prints the lines over one another.
+    kinds = ((p.text, p.kind.replace(" ", "\u00a0")) for p in completed.proposals)
+    completions = [SimpleCompletion(text=text, type=kind) for text, kind in kinds]
     return {
         "completions": completions or _Silence(),
         "matched_fragment": completed.fragment,

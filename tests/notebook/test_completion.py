@@ -23,7 +23,7 @@ def complete(notebook: Notebook, text: str) -> list[tuple[str, str]]:
     place = text.index("|") if "|" in text else len(text)
     with provisionalcompleter():
         found = notebook.shell.Completer.completions(text.replace("|", "", 1), place)
-        return [(c.text, c.type) for c in found]
+        return [(c.text, c.type.replace("\u00a0", " ")) for c in found]
 
 
 def texts(notebook: Notebook, text: str) -> list[str]:
