@@ -42,11 +42,10 @@ _STYLE = (
     "vertical-align:top;white-space:pre;max-width:none}"
     ".C th{vertical-align:bottom;font-weight:600;border-bottom-width:2px}"
     ".C tbody th{vertical-align:top;border-bottom-width:1px}"
-    ".C th small{display:block;font-weight:400;font-size:85%;opacity:.8}"
+    ".C th small{font-weight:400;font-size:85%;opacity:.8}"
     ".C td{font-variant-numeric:tabular-nums}"
     ".C i{opacity:.75;font-style:italic}"
     ".C i.null{font-size:85%}"
-    ".C .mask{border:1px dashed currentColor;border-radius:3px;padding:0 4px}"
     ".C td.masked{text-decoration:underline dotted;text-underline-offset:3px}"
     ".C td.wide{white-space:pre-wrap;min-width:12em;max-width:48em}"
     ".C summary{cursor:pointer}.C summary small{opacity:.8;margin-left:.5em}"
@@ -90,7 +89,7 @@ def table_html(head: str, body: str, caption: str = "") -> str:
     label = visible(caption) or "table"
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}"><table>'
-        f"{f'<caption>{text(caption)}</caption>' if caption else ''}"
+        f"{f'<caption{ALIGN[False]}>{text(caption)}</caption>' if caption else ''}"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -139,11 +138,16 @@ def _result_table(page: Page) -> str:
 
 def _column(column: Column) -> tuple[str, list[str]]:
     facts = column.facts
-    marks = [f'<span class="mask">{text(facts.mask)}</span>'] if facts.mask else []
-    marks += [f"({text(facts.unit)})"] if facts.unit else []
-    second = f"<small>{' '.join(marks)}</small>" if marks else ""
-    header = header_cell(text(facts.label) + second, column.right, facts_text(facts))
+    header = header_cell(name_html(facts), column.right, facts_text(facts))
     return header, [_td(cell, column.right, facts.mask) for cell in column.cells]
+
+
+def name_html(facts: ColumnFacts) -> str:
+    """Return the name of a column, with its mask and unit below."""
+    marks = [f"[{facts.mask}]"] if facts.mask else []
+    marks += [f"({facts.unit})"] if facts.unit else []
+    second = f"<br><small>{text(' '.join(marks))}</small>" if marks else ""
+    return text(facts.label) + second
 
 
 def facts_text(facts: ColumnFacts) -> str:

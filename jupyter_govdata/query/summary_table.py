@@ -19,6 +19,7 @@ from jupyter_govdata.query.html_table import (
     framed,
     header_cell,
     listing_html,
+    name_html,
     notes_html,
     table_html,
     text,
@@ -275,8 +276,6 @@ def _summary_html(summary: Summary) -> str:
 
 
 def _row(summary: ColumnSummary, facts: ColumnFacts) -> str:
-    marks = second_line(facts.mask, facts.unit)
-    small = f"<small>{text(marks)}</small>" if marks else ""
     least, middle, greatest = _range(summary) if summary.least is not None else ("", "", "")
     if summary.kind == "list" and least:
         least = f"length {least}"
@@ -289,8 +288,7 @@ def _row(summary: ColumnSummary, facts: ColumnFacts) -> str:
         f"<td{left}>{_bars(summary.bins)}</td>",
     ]
     title = escape(visible(facts_text(facts)))
-    name = text(facts.label)
-    head = f'<th scope="row"{left} title="{title}">{name}{small}</th>'
+    head = f'<th scope="row"{left} title="{title}">{name_html(facts)}</th>'
     return f"<tr>{head}{''.join(cells)}</tr>"
 
 
@@ -301,13 +299,14 @@ def _bars(bins: Sequence[int]) -> str:
     most = max(bins)
     heights = [max(round(n / most * _HEIGHT, 1), 1) if n else 0 for n in bins]
     bars = "".join(
-        f'<rect x="{i * (_BAR + 1)}" y="{_HEIGHT - h}" width="{_BAR}" height="{h}">'
-        f"<title>{n:,}</title></rect>"
-        for i, (n, h) in enumerate(zip(bins, heights, strict=True))
+        f'<rect x="{i * (_BAR + 1)}" y="{_HEIGHT - h}" width="{_BAR}" height="{h}"/>'
+        for i, h in enumerate(heights)
     )
     wide = len(bins) * (_BAR + 1) - 1
+    # Where a viewer drops images, their title is what remains.
     label = f"distribution: {', '.join(f'{n:,}' for n in bins)}"
     return (
         f'<svg role="img" aria-label="{label}" width="{wide}" height="{_HEIGHT}" '
-        f'viewBox="0 0 {wide} {_HEIGHT}" fill="currentColor" opacity=".75">{bars}</svg>'
+        f'viewBox="0 0 {wide} {_HEIGHT}" fill="currentColor" opacity=".75">'
+        f"<title>{sparkline(bins)}</title>{bars}</svg>"
     )
