@@ -100,7 +100,7 @@ def _checked(options: argparse.Namespace) -> int:
             cells = check_notebook(nb, Keyset(keys), _queries)
             if not options.execute:
                 cells = [_readable(cell, session) for cell in cells]
-        if options.execute and any(cell.verdict == INTACT for cell in cells):
+        if options.execute and any(cell.stamps for cell in cells):
             cells = _run(options, nb, cells)
     if not any(cell.stamps for cell in cells):
         print(f"`{options.notebook}` has no stamps: there is nothing to verify", file=sys.stderr)
@@ -166,7 +166,9 @@ def _run(
     made = []
     for cell in cells:
         again = found.get(cell.name)
-        if cell.verdict != INTACT:
+        if cell.verdict == NOT_GOVERNED and again is not None and _read(again.after):
+            made.append(cell.becomes(DIFFERENT, "it reads governed assets, and has no receipt"))
+        elif cell.verdict != INTACT:
             made.append(cell)
         elif again is None:
             made.append(cell.becomes(NOT_REPLAYABLE, report.error or "it gave no stamp"))
