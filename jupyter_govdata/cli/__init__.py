@@ -11,7 +11,17 @@ import sys
 from collections.abc import Sequence
 
 from jupyter_govdata import __version__
-from jupyter_govdata.cli import compare, govern, lake, look, prove, publishing, rerun, verify
+from jupyter_govdata.cli import (
+    compare,
+    govern,
+    lake,
+    look,
+    prove,
+    publishing,
+    reporting,
+    rerun,
+    verify,
+)
 from jupyter_govdata.errors import GovDataError, PolicyFileError
 
 
@@ -23,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (lake, look, govern, rerun, compare, prove, verify, publishing):
+    for room in (lake, look, govern, rerun, compare, prove, verify, publishing, reporting):
         room.add_commands(commands)
     return top
 

@@ -22,6 +22,7 @@ LINES = {
     "consent": ["given", "d", "1", "--for", "research"],
     "audit": ["--limit", "3"],
     "export": ["a.ipynb", "--to", "prov"],
+    "report": ["a.ipynb", "--no-code"],
     "diff": ["a.ipynb", "b.ipynb", "--json"],
 }
 
