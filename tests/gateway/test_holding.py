@@ -1,4 +1,4 @@
-"""Who may hold a snapshot, what is recorded, and that holds tell nobody what is hidden."""
+"""T83: who may hold a snapshot, what is recorded, and that holds tell nobody what is hidden."""
 
 from __future__ import annotations
 

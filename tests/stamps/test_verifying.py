@@ -1,4 +1,4 @@
-"""Every field of a stamp, forged: what a reviewer without any data finds out, and what not."""
+"""T84: every field of a stamp, forged: what a reviewer without any data finds out, and what not."""
 
 from __future__ import annotations
 
