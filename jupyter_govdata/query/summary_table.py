@@ -263,10 +263,10 @@ def _exact(value: pa.Scalar | None) -> str | None:
 
 def _summary_html(summary: Summary) -> str:
     shown, remark = _shown(summary)
-    header = ("column", "type", "NULL", "distinct", "min", "median", "max", "most frequent")
-    right = (False, False, True, True, True, True, True, False)
+    header = ("column", "type", "NULL", "distinct", "distribution", "min", "median", "max")
+    right = (False, False, True, True, False, True, True, True)
     head = "".join(header_cell(h, r) for h, r in zip(header, right, strict=True))
-    head += header_cell("distribution", False)
+    head += header_cell("most frequent", False)
     body = "".join(_row(summary.columns[i], summary.facts[i]) for i in shown)
     caption = f"{count(summary.rows, 'row')}, {count(len(summary), 'column')}"
     notes = [*remark]
@@ -280,12 +280,12 @@ def _row(summary: ColumnSummary, facts: ColumnFacts) -> str:
     if summary.kind == "list" and least:
         least = f"length {least}"
     left, right = ALIGN[False], ALIGN[True]
-    numbers = (_nulls(summary), _distinct(summary), least, middle, greatest)
     cells = [
         f"<td{left}>{text(cut(facts.type, _MAX_VALUE))}</td>",
-        *(f"<td{right}>{text(number)}</td>" for number in numbers),
-        f'<td{left} class="wide">{text("; ".join(_frequent(summary)))}</td>',
+        *(f"<td{right}>{text(number)}</td>" for number in (_nulls(summary), _distinct(summary))),
         f"<td{left}>{_bars(summary.bins)}</td>",
+        *(f"<td{right}>{text(number)}</td>" for number in (least, middle, greatest)),
+        f'<td{left} class="wide">{text("; ".join(_frequent(summary)))}</td>',
     ]
     title = escape(visible(facts_text(facts)))
     head = f'<th scope="row"{left} title="{title}">{name_html(facts)}</th>'

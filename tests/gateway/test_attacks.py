@@ -346,6 +346,20 @@ def test_card_names_no_subject_column_that_is_hidden(fresh_world):
     assert domains["study"] == "T:study"
 
 
+def test_card_tells_units_of_visible_columns_and_of_no_hidden_one(fresh_world):
+    """T22."""
+    text = "secret: {description: Free text., "
+    card = CARDS.replace(text, f"{text}unit: furlong, ").replace(
+        "birth: {", "birth: {unit: fortnight, "
+    )
+    fresh_world.apply(cards=card)
+    shown = json.dumps(fresh_world.connect("ana").act("view", {"asset": "trials.patients"}))
+    assert "fortnight" in shown
+    assert "furlong" not in shown
+    found = fresh_world.connect("ana").act("search", {"text": "furlong"})
+    assert "trials.patients" not in json.dumps(found)
+
+
 def test_old_snapshot_is_filtered_by_todays_consent(fresh_world):
     """T61: time travel does not travel back in permission."""
     miko = fresh_world.connect("miko")
