@@ -181,7 +181,7 @@ def _show(report: Any) -> None:
             Text(cell.cell_id),
             Text(", ".join(cell.assets)),
             Text(verdict, style=_COLOURS.get(cell.verdict, "")),
-            Text(cell.why),
+            Text("; ".join(filter(None, (cell.why, "kept from the journal" if cell.kept else "")))),
         )
     if report.cells:
         console.print(table)

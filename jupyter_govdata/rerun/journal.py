@@ -166,8 +166,10 @@ class Journal:
         return journalled(self.path)
 
     def close(self) -> None:
-        """Let go of the journal; it stays where it is."""
+        """Let go of the journal; it stays where it is, unless nothing was written."""
         if self._file >= 0:
+            if not os.fstat(self._file).st_size:
+                self.path.unlink(missing_ok=True)
             os.close(self._file)
             self._file = -1
 

@@ -183,6 +183,31 @@ def test_engine_of_two_runs_into_one_notebook_refuses_the_second(
     pm(path, out)
 
 
+def test_engine_without_its_extra_says_which_one(desk: Desk) -> None:
+    code = (
+        "import sys; sys.modules['papermill'] = None\n"
+        "import jupyter_govdata.rerun as room\n"
+        "try: room.rerun\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert said.startswith(b"MissingExtraError")
+    assert b"pip install 'jupyter_govdata[rerun]'" in said
+
+
+def test_engine_with_a_large_output_journals_it_whole(desk: Desk, tmp_path: Path) -> None:
+    size = 20_000_000
+    path = desk.notebook("large", f"print('x' * {size})", "raise ValueError")
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(PapermillExecutionError):
+        pm(path, out)
+    for outputs in (
+        journalled(journal_of(out)).entries[0].outputs,
+        nbformat.read(out, as_version=4).cells[1].outputs,  # papermill puts a note at the top
+    ):
+        assert sum(len(o["text"]) for o in outputs) == size + 1
+
+
 # -- how a run ends ------------------------------------------------------------------------------
 
 
@@ -351,6 +376,7 @@ def test_resume_without_a_journal_is_refused_and_by_papermill_starts_anew(
     path = desk.notebook("fresh", "1")
     with pytest.raises(ConfigError, match="no journal"):
         rerun(path, tmp_path / "out.ipynb", resume=True)
+    assert not journal_of(tmp_path / "out.ipynb").exists()
     monkeypatch.setenv("GOVDATA_RESUME", "1")
     pm(path, tmp_path / "out.ipynb")
     assert statuses(tmp_path / "out.ipynb") == ["completed"]

@@ -116,6 +116,18 @@ def test_rerun_with_a_pin_file_reads_what_it_says(desk: Desk) -> None:
     assert main(["rerun", str(path), *arguments]) == 0
 
 
+def test_rerun_with_more_pins_than_an_environment_holds_hands_over_a_file(desk: Desk) -> None:
+    path = run_notebook(desk, WIDE, "import os\nprint(os.environ['GOVDATA_PINS'])")
+    pin = desk.dina.catalog.versions("trials.wide")[0].snapshot_id
+    many = {f"trials.asset_{n}": n + 1 for n in range(5000)}
+    desk.wide(77)
+    report = again(desk, path, pins=Pins({**many, "trials.wide": pin}))
+    assert verdicts(report) == {"c1": "identical"}
+    told = nbformat.read(report.out, as_version=4).cells[2].outputs[0].text.strip()
+    assert told.endswith("pins.json")
+    assert not Path(told).exists()
+
+
 # -- permission is of today ----------------------------------------------------------------------
 
 
