@@ -19,7 +19,7 @@ from papermill.iorw import papermill_io, write_ipynb
 from jupyter_govdata.errors import StorageError
 from jupyter_govdata.rerun.journal import SUFFIX
 
-_done: set[Path] = set()
+_done: dict[Path, tuple[int, int, int]] = {}
 
 
 def local_path(output: str) -> Path | None:
@@ -115,11 +115,18 @@ def forget_later(journal: Path) -> None:
     """
     if not _done:
         atexit.register(forget_now)
-    _done.add(journal)
+    _done[journal] = _state(journal)
 
 
 def forget_now() -> None:
     """Remove the journals of runs that are finished and written."""
     while _done:
+        journal, state = _done.popitem()
         with suppress(OSError):
-            _done.pop().unlink()
+            if _state(journal) == state:  # else another run has written the same notebook since
+                journal.unlink()
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

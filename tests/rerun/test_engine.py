@@ -382,6 +382,17 @@ def test_resume_without_a_journal_is_refused_and_by_papermill_starts_anew(
     assert statuses(tmp_path / "out.ipynb") == ["completed"]
 
 
+def test_journal_of_another_run_into_the_same_notebook_is_left_alone(
+    desk: Desk, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.ipynb"
+    pm(desk.notebook("good", "1"), out)
+    failing = start(desk, str(desk.notebook("bad", "1", "1 / 0")), str(out))
+    failing.communicate(timeout=120)
+    forget_now()
+    assert journalled(journal_of(out)).last_good == 0
+
+
 def test_resume_when_a_later_cell_reads_outputs_keeps_none(desk: Desk, tmp_path: Path) -> None:
     wait = "import threading; threading.Event().wait()"
     path = desk.notebook("history", LOAD, SQL, wait, "print(len(_))")
