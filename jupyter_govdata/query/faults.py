@@ -32,6 +32,7 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d[\d.]*(?!\w)")
 _RAISED = re.compile(r"\berror\s*\(", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d]\w*")
 _CANDIDATES = re.compile(r"(?:Did you mean:?|Candidate (?:tables|bindings|extensions):) *([^?]*)")
+_SOURCE_COLUMN = re.compile(r"(casting from source column )(?:\w+\.)+")
 _LIMIT_PAIR = re.compile(r"\blimit\s+\S+\s*,", re.IGNORECASE)
 _NAMED = re.compile(r"`([^`]+)`")
 _LONG = re.compile(r"`[^`]{80,}`")
@@ -173,6 +174,7 @@ def suggestion(name: str, *candidates: Sequence[str]) -> str | None:
 
 def _message(fault: Fault, sql: str) -> tuple[str, str | None]:
     text = _INTERNAL.sub("", fault.message).replace('""', '"')
+    text = _SOURCE_COLUMN.sub(r"\1", text)
     if fault.entry and fault.subtype == "MISSING_ENTRY":
         return _missing_entry(fault)
     if "errhint" in text and not _LIMIT_PAIR.search(sql):
