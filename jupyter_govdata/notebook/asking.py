@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.errors import ConfigError, QueryError
 from jupyter_govdata.notebook import lazy
+from jupyter_govdata.notebook.progress import ProgressDisplay
 from jupyter_govdata.notebook.showing import converted, shown
 from jupyter_govdata.notebook.state import State
 from jupyter_govdata.query.cell import SqlArguments
 from jupyter_govdata.query.tokens import tokenize
 
 if TYPE_CHECKING:
+    from jupyter_govdata.query.progress import OnProgress
     from jupyter_govdata.query.result import QueryResult
     from jupyter_govdata.session import Session
 
@@ -41,28 +44,65 @@ class Asking:
         session = state.sessions.named(arguments.session)
         scope = {**state.shell.user_ns, **local_ns}
         variables = {k: v for k, v in scope.items() if not k.startswith("__")}
-        result = self._ask(session, arguments, sql, variables)
+        names = _parameters(sql)
+        values = {name: variables[name] for name in names if name in variables}
+        if arguments.form:
+            return lazy.widgets.Form(
+                names,
+                values,
+                lambda inputs: self._answer(session, arguments, sql, variables, inputs),
+            ).box
+        answer = self._answer(session, arguments, sql, variables, values)
+        return None if arguments.name is not None or is_silenced(sql) else answer
+
+    def _answer(
+        self,
+        session: Session,
+        arguments: SqlArguments,
+        sql: str,
+        variables: Mapping[str, Any],
+        values: Mapping[str, Any],
+    ) -> Any:
+        state = self._state
+        with self._progress(arguments) as on_progress:
+            result = session.sql(
+                sql,
+                values,
+                purpose=arguments.purpose,
+                frames=variables,
+                pins=session.pins.for_cell(state.cell_id),
+                as_of=moment(arguments.as_of),
+                on_progress=on_progress,
+            )
         rows = state.settings.rows if arguments.limit is None else arguments.limit
         notes = (*result.notes, *_hidden_tables(result, variables))
         result = shown(result, shown_rows=rows, notes=notes)
         answer = converted(result, arguments.to or state.settings.to)
         if arguments.name is not None:
             state.shell.user_ns[arguments.name] = answer
-            return None
-        return None if is_silenced(sql) else answer
+        return answer
 
-    def _ask(
-        self, session: Session, arguments: SqlArguments, sql: str, variables: Mapping[str, Any]
-    ) -> QueryResult:
-        names = lazy.names.placeholders(sql)
-        return session.sql(
-            sql,
-            {name: variables[name] for name in names if name in variables},
-            purpose=arguments.purpose,
-            frames=variables,
-            pins=session.pins.for_cell(self._state.cell_id),
-            as_of=moment(arguments.as_of),
-        )
+    @contextmanager
+    def _progress(self, arguments: SqlArguments) -> Iterator[OnProgress | None]:
+        """Show the progress of the query in the block; its stamp takes the place of it."""
+        state = self._state
+        if arguments.no_progress or not state.settings.progress:
+            yield None
+            return
+        state.progress = display = ProgressDisplay(state.shell)
+        try:
+            yield display.show
+        finally:
+            display.close()
+            state.progress = None
+
+
+def _parameters(sql: str) -> tuple[str, ...]:
+    try:
+        names: tuple[str, ...] = lazy.names.placeholders(sql)
+    except QueryError:
+        return ()  # the session says what is wrong, and the query is stamped as failed
+    return names
 
 
 def is_silenced(sql: str) -> bool:

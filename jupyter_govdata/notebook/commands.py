@@ -106,9 +106,8 @@ class Commands:
     def _explain(self, arguments: Namespace) -> listing.Listing:
         return listing.explain_listing(self._session.explain(arguments.asset, user=arguments.user))
 
-    def _browse(self, _arguments: Namespace) -> None:
-        self._state.shell.display_pub  # noqa: B018
-        lazy.widgets.show_browser(self._session)
+    def _browse(self, _arguments: Namespace) -> Any:
+        return lazy.widgets.Browser(self._session).box
 
     # -- the notebook ----------------------------------------------------------------------------
 

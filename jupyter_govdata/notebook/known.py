@@ -7,11 +7,12 @@ so a gateway that is slow or gone costs proposals and never holds the kernel up.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from jupyter_govdata.model.asset import Snapshot
 from jupyter_govdata.model.view import Access, AssetView
@@ -43,6 +44,18 @@ _TYPES = {
     "timestamp[us, tz=UTC]": "timestamptz",
 }
 _DONE: dict[Access, str] = {"filtered": "filtered", "masked": "masked", "none": "refused"}
+
+
+_EXIT_SECONDS = 2.0
+_threads: WeakSet[threading.Thread] = WeakSet()
+
+
+@atexit.register
+def _let_end() -> None:
+    """Wait for what is asked: a thread that the interpreter stops inside Flight aborts it."""
+    deadline = time.monotonic() + _EXIT_SECONDS
+    for thread in tuple(_threads):
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class Answers:
@@ -95,6 +108,7 @@ class Answers:
             if asking is None:
                 asking = self._asking[key] = threading.Event()
                 run = threading.Thread(target=self._ask, args=(key, ask, asking), daemon=True)
+                _threads.add(run)
                 run.start()
             return asking
 

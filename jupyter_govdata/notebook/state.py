@@ -5,11 +5,13 @@ SECURITY: sessions hold tokens; this object hangs on the magics and never on the
 
 from __future__ import annotations
 
+import atexit
 from typing import TYPE_CHECKING, Any
 
 from traitlets.config import Config
 
 from jupyter_govdata.notebook.history import History
+from jupyter_govdata.notebook.progress import ProgressDisplay
 from jupyter_govdata.notebook.sessions import Sessions
 from jupyter_govdata.notebook.settings import GovSql, user_config
 from jupyter_govdata.notebook.stamping import Stamper
@@ -39,6 +41,7 @@ class State:
         self.history = History()
         self.cell_id: str | None = None
         self.cell_text = ""
+        self.progress: ProgressDisplay | None = None
         self._stamper = Stamper(shell)
         self._configurables: list[Any] = shell.configurables
 
@@ -48,9 +51,12 @@ class State:
         self.shell.events.register("pre_run_cell", self._begin_cell)
         self.shell.events.register("post_run_cell", self._end_cell)
         answers.listen(self._answered)
+        # Flight's threads must have ended before the interpreter takes their library apart.
+        atexit.register(self.sessions.close_all)
 
     def stop(self) -> None:
         """Undo `start` and close all sessions."""
+        atexit.unregister(self.sessions.close_all)
         answers.unlisten(self._answered)
         answers.set_running_cell(None)
         for event, callback in (
@@ -82,7 +88,8 @@ class State:
         # Sessions opened with `connect()` in Python are answered here like our own.
         session: Any = answer.source
         self.history.add(answer, self.sessions.name_of(session) or "")
-        self._stamper.show(answer, cell_text=self.cell_text)
+        place = None if self.progress is None else self.progress.display_id
+        self._stamper.show(answer, place, cell_text=self.cell_text)
 
     def _set_purpose(self, change: dict[str, Any]) -> None:
         for _, session in self.sessions:

@@ -26,6 +26,8 @@ class Ran:
     text: str
     outputs: list[dict[str, Any]] = field(default_factory=list)
     error: BaseException | None = None
+    everything: list[dict[str, Any]] = field(default_factory=list)
+    """All that was published, outputs that were replaced included."""
 
 
 class Notebook:
@@ -38,11 +40,20 @@ class Notebook:
     def run(self, cell: str, cell_id: str | None = None) -> Ran:
         with capture_output() as captured:
             done = self.shell.run_cell(cell, store_history=True, cell_id=cell_id)
-        outputs = [{"data": o.data, "metadata": o.metadata} for o in captured.outputs]
+        published = list(captured._outputs)
+        outputs = [{"data": o["data"], "metadata": o["metadata"]} for o in _kept(published)]
         text = captured.stdout + captured.stderr
         self.everything += [cell, text, repr(outputs)]
         error = done.error_before_exec or done.error_in_exec
-        return Ran(done.result, done.success, text, outputs, error)
+        return Ran(done.result, done.success, text, outputs, error, published)
+
+
+def _kept(published: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the outputs as a frontend keeps them: an update takes the place of its output."""
+    kept: dict[Any, dict[str, Any]] = {}
+    for i, output in enumerate(published):
+        kept[(output["transient"] or {}).get("display_id", i)] = output
+    return list(kept.values())
 
 
 @pytest.fixture(scope="session")
