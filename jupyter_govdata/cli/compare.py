@@ -1,4 +1,4 @@
-"""Commands that read stamped notebooks: diff, export, report. A notebook is untrusted text.
+"""``jupyter govdata diff``: two stamped notebooks compared. A notebook is untrusted text.
 
 `diff` ends like ``diff``: 0 the results are the same, 1 they differ, 2 it cannot tell.
 """
@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jupyter_govdata.cli.causal import Experiment, Finding
 from jupyter_govdata.cli.counting import RowChange, count_changes
-from jupyter_govdata.cli.options import add_session_options, open_session
+from jupyter_govdata.cli.options import add_session_options, kernel_environment, open_session
 from jupyter_govdata.errors import ConfigError, GovDataError
 from jupyter_govdata.stamps.differing import (
+    DIFFERENT,
     SAME,
     CellDifference,
     NotebookDifference,
@@ -44,6 +48,11 @@ def add_commands(commands: Any) -> None:
     command.add_argument("a", type=Path, metavar="A", help="notebook")
     command.add_argument("b", type=Path, metavar="B", help="notebook")
     command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument(
+        "--causal",
+        action="store_true",
+        help="run both, swapping data, code and parameters one at a time, until one explains it",
+    )
     command.add_argument("--offline", action="store_true", help="ask no gateway which rows changed")
     add_session_options(command)
     command.set_defaults(run=_diff)
@@ -63,15 +72,21 @@ def _diff(options: argparse.Namespace) -> int:
                 hint="run them with `jupyter govdata rerun`, or as they are with papermill",
             )
         changes = _changes(options, found)
+        findings = _findings(options, found) if options.causal else []
     except GovDataError as error:
         print(printable(error.message), file=sys.stderr)
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
         return TROUBLE
     if options.json:
-        print(json.dumps(_wire(options, found, changes), indent=2))
+        wire = _wire(options, found, changes)
+        if options.causal:
+            wire["causal"] = [dataclasses.asdict(finding) for finding in findings]
+        print(json.dumps(wire, indent=2))
     else:
         _show(found, changes)
+        for finding in findings:
+            print(f"  {printable(finding.cell)} differs: {finding.said}")
     return 0 if found.same else 1
 
 
@@ -84,6 +99,19 @@ def _changes(options: argparse.Namespace, found: NotebookDifference) -> list[Row
         return []
     with open_session(options) as session:
         return count_changes(session, found)
+
+
+def _findings(options: argparse.Namespace, found: NotebookDifference) -> list[Finding]:
+    """Return why cells differ, found by running both notebooks as today's principal."""
+    if not any(cell.verdict == DIFFERENT for cell in found.cells):
+        return []
+    environment = kernel_environment(options)
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="govdata-") as folder, console.status("") as status:
+        experiment = Experiment(
+            options.a, options.b, found, Path(folder), environment, status.update
+        )
+        return list(experiment.findings())
 
 
 # -- the terminal --------------------------------------------------------------------------------
@@ -123,7 +151,7 @@ def _why(cell: CellDifference) -> str:
             lines.append(f"    ... {len(cause.lines) - _SHOWN_LINES} more lines")
     if cell.verdict == SAME and lines:
         lines.append("none of this changed the result")
-    if cell.verdict == "different" and not lines:
+    if cell.verdict == DIFFERENT and not lines:
         lines.append(
             "nothing that stamps record: think of local tables, Python values and functions "
             "such as `random()`"

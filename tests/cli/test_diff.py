@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -115,3 +116,39 @@ def test_diff_prints_nothing_that_steers_a_terminal(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "[red]x" in out
     assert not set("\x1b\x07\u202e") & set(out)
+
+
+def causal(capsys: pytest.CaptureFixture[str], desk: Desk, *notebooks: Path) -> Any:
+    options = ("--causal", "--json", "--offline", "--lake", desk.lake, "--user", "ana")
+    status, out, err = run(capsys, "diff", *notebooks, *options)
+    assert status == 1, err
+    return json.loads(out)["causal"]
+
+
+def test_causal_diff_after_an_append_isolates_the_data(ran, desk, capsys):
+    (found,) = causal(capsys, desk, *ran)
+    assert (found["cell"], found["causes"]) == ("c1", ["data"])
+    assert "with the data of B alone" in found["said"]
+
+
+@pytest.mark.slow
+def test_causal_diff_isolates_code_where_data_differs_too(ran, desk, capsys):
+    """Both differ; the result of the edited query does not depend on what was appended."""
+    query = "%%govsql\nSELECT min(x) AS m FROM trials.wide"
+    pair = []
+    for name, source in (("min1", query), ("min2", query.replace("min(x)", "10 * min(x)"))):
+        pair.append(desk.notebook(name, LOAD, source))
+        desk.run(pair[-1])
+        desk.wide(9)
+    (found,) = causal(capsys, desk, *pair)
+    assert found["causes"] == ["code"]
+
+
+@pytest.mark.slow
+def test_causal_diff_of_what_changes_at_every_run_isolates_nothing(desk, ran, capsys):
+    query = "%%govsql\nSELECT count(*) * random() AS m FROM trials.wide"
+    pair = [desk.notebook(f"random{i}", LOAD, query) for i in range(2)]
+    for path in pair:
+        desk.run(path)
+    (found,) = causal(capsys, desk, *pair)
+    assert found["causes"] == ["unstable"]
