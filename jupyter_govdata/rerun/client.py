@@ -36,6 +36,7 @@ class RunClient(PapermillNotebookClient):
             self.log.info(f"Executing notebook with kernel: {self.kernel_name}")
             fingerprint = self.ask("environment()") or ""
             self._resumption = Resumption(self.nb_man.run, str(fingerprint))
+            self._updated: set[int] = set()
             try:
                 self.papermill_execute_cells()
             except BaseException:
@@ -78,6 +79,14 @@ class RunClient(PapermillNotebookClient):
                 raise
             finally:
                 record.cell_complete(cell, place)
+                for earlier in sorted(self._updated - {place}):
+                    record.journal(self.nb.cells[earlier], earlier)
+                self._updated.clear()
+
+    def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+        """Note which cells' outputs another cell changes: a stamp is completed that way."""
+        super()._update_display_id(display_id, msg)
+        self._updated.update(self._display_id_map.get(display_id, {}))
 
     def ask(self, call: str) -> Any:
         """Return what a function of `asking` says in the kernel; None if it cannot be asked."""

@@ -90,6 +90,9 @@ def _verdict(
         return IDENTICAL, causes, f"although the {_listed(causes)} differs" if causes else ""
     if len(before) != len(after):
         return DIFFERENT, causes, f"{len(before)} stamped queries before, {len(after)} now"
+    pairs = [pair for pair in zip(before, after, strict=True) if not _same_result(*pair)]
+    if all("partial" in (old.status, new.status) for old, new in pairs):
+        return NOT_REPLAYABLE, causes, "a result was not read to its end, so it has no digest"
     if any(stamp.status != _COMPLETE for stamp in before):
         return DIFFERENT, causes, "the query had not ended when it was stamped"
     return DIFFERENT, causes or ("unknown",), _told(causes, before, after)

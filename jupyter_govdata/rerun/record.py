@@ -90,7 +90,7 @@ class RunRecord(NotebookExecutionManager):
         """Note how a cell ended, first of all in the journal."""
         with self._held():
             super().cell_complete(cell, cell_index)
-        self._journal(cell, cell_index)
+        self._ended(cell, cell_index)
 
     def cell_kept(self, cell: Any, cell_index: int, entry: Entry) -> None:
         """Take a cell as the journal has it."""
@@ -100,23 +100,28 @@ class RunRecord(NotebookExecutionManager):
         cell.metadata.papermill = nbformat.from_dict(dict(entry.papermill))
         if self.pbar:
             self.pbar.update(1)
-        self._journal(cell, cell_index)
+        self._ended(cell, cell_index)
 
-    def _journal(self, cell: Any, place: int | None) -> None:
+    def _ended(self, cell: Any, place: int | None) -> None:
         assert place is not None
-        if self.run.journal is not None:
-            told = dict(cell.metadata.papermill)
-            self.run.journal.cell(
-                Entry(
-                    place=place,
-                    status=str(told.get("status")),
-                    outputs=cell.get("outputs", []),
-                    execution_count=cell.get("execution_count"),
-                    papermill=told,
-                )
-            )
+        self.journal(cell, place)
         if self._on_progress is not None:
             self._on_progress(place + 1, len(self.nb.cells))
+
+    def journal(self, cell: Any, place: int) -> None:
+        """Write a cell that has ended into the journal, as it is now."""
+        if self.run.journal is None:
+            return
+        told = dict(cell.metadata.papermill)
+        self.run.journal.cell(
+            Entry(
+                place=place,
+                status=str(told.get("status")),
+                outputs=cell.get("outputs", []),
+                execution_count=cell.get("execution_count"),
+                papermill=told,
+            )
+        )
 
     def notebook_complete(self, **_options: Any) -> None:
         """Write the notebook; cells that never ran stay ``pending``."""

@@ -37,8 +37,9 @@ class CellReport:
         cell_id: Id of the cell in the notebook that was written.
         place: 0-based place there.
         verdict: ``identical``; ``different``; ``not replayable``: the snapshot, the asset, a
-            column or the permission is gone; ``failed``: any other error; ``not run``: an
-            earlier cell ended the run; ``first run``: it had no stamp to compare with.
+            column or the permission is gone, or a result has no digest; ``failed``: any other
+            error; ``not run``: an earlier cell ended the run; ``first run``: it had no stamp to
+            compare with.
         causes: Of `CAUSES`, in their order: what differs between the two stamps. An identical
             result may have causes too: they did not matter.
         why: One sentence for people; empty where the verdict says all.

@@ -76,7 +76,8 @@ def write(nb: Any, output: str) -> None:
     if path is None or (path.exists() and not path.is_file()):
         write_ipynb(nb, output)
         return
-    text = nbformat.writes(nb).encode("utf-8", "surrogatepass")
+    # Papermill writes it once more at the end and validates it then.
+    text = nbformat.v4.writes(nb).encode("utf-8", "surrogatepass")
     try:
         _replace(path, text)
     except OSError as exc:

@@ -382,6 +382,18 @@ def test_resume_without_a_journal_is_refused_and_by_papermill_starts_anew(
     assert statuses(tmp_path / "out.ipynb") == ["completed"]
 
 
+def test_journal_has_what_a_later_cell_changed_in_an_earlier_ones_output(
+    desk: Desk, tmp_path: Path
+) -> None:
+    path = desk.notebook("updated", "h = display('old', display_id=True)", "h.update('new')", "1/0")
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(PapermillExecutionError):
+        pm(path, out)
+    kept = journalled(journal_of(out))
+    assert kept.last_good == 1
+    assert kept.entries[0].outputs[0]["data"]["text/plain"] == "'new'"
+
+
 def test_journal_of_another_run_into_the_same_notebook_is_left_alone(
     desk: Desk, tmp_path: Path
 ) -> None:
