@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from IPython.display import display
+
 from jupyter_govdata.errors import ConfigError, QueryError
 from jupyter_govdata.notebook import lazy
 from jupyter_govdata.notebook.progress import ProgressDisplay
@@ -53,7 +55,8 @@ class Asking:
                 lambda inputs: self._answer(session, arguments, sql, variables, inputs),
             ).box
         answer = self._answer(session, arguments, sql, variables, values)
-        return None if arguments.name is not None or is_silenced(sql) else answer
+        is_silent = arguments.name is not None or is_silenced(sql)
+        return answer if arguments.dry_run or not is_silent else None
 
     def _answer(
         self,
@@ -64,19 +67,21 @@ class Asking:
         values: Mapping[str, Any],
     ) -> Any:
         state = self._state
+        question: dict[str, Any] = {
+            "purpose": arguments.purpose,
+            "frames": variables,
+            "pins": session.pins.for_cell(state.cell_id),
+            "as_of": moment(arguments.as_of),
+        }
+        if arguments.dry_run:
+            return session.dry_run(sql, values, **question)
         with self._progress(arguments) as on_progress:
-            result = session.sql(
-                sql,
-                values,
-                purpose=arguments.purpose,
-                frames=variables,
-                pins=session.pins.for_cell(state.cell_id),
-                as_of=moment(arguments.as_of),
-                on_progress=on_progress,
-            )
+            result = session.sql(sql, values, on_progress=on_progress, **question)
         rows = state.settings.rows if arguments.limit is None else arguments.limit
         notes = (*result.notes, *_hidden_tables(result, variables))
         result = shown(result, shown_rows=rows, notes=notes)
+        if arguments.stats or state.settings.summary:
+            display(result.summary())  # type: ignore[no-untyped-call]
         answer = converted(result, arguments.to or state.settings.to)
         if arguments.name is not None:
             state.shell.user_ns[arguments.name] = answer

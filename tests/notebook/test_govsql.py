@@ -361,3 +361,29 @@ def test_history_puts_a_query_into_the_next_cell(notebook: Notebook) -> None:
     assert inserted == f"%%govsql --purpose research\nSELECT age\nFROM {PATIENTS}"
     assert notebook.run(inserted).success
     assert isinstance(notebook.run("%govdata history --insert 9").error, ConfigError)
+
+
+# -- looking before and after --------------------------------------------------------------------
+
+
+def test_dry_run_tells_what_would_be_read_and_reads_nothing(notebook: Notebook) -> None:
+    notebook.run("low = 30")
+    ran = notebook.run(
+        f"%%govsql res << --dry-run\nSELECT patient FROM {PATIENTS} WHERE age > $low"
+    )
+    assert ran.success, ran.text
+    assert ran.result.assets == (PATIENTS,)
+    assert "pseudonym" in repr(ran.result)
+    assert stamps(ran) == []
+    assert "res" not in notebook.shell.user_ns
+    assert len(notebook.run("%govdata history").result) == 0
+
+
+def test_stats_show_a_summary_of_the_columns_before_the_result(notebook: Notebook) -> None:
+    ran = notebook.run(f"%%govsql --stats\nFROM {PATIENTS}")
+    stamp, summary = ran.outputs
+    assert set(stamp["data"]) - {"text/plain"} == {"application/vnd.govdata.stamp.v1+json"}
+    assert "age" in summary["data"]["text/plain"]
+    assert len(ran.result) == 10
+    notebook.run("%config GovSql.summary = True")
+    assert len(notebook.run(f"%govsql FROM {PATIENTS}").outputs) == 2
