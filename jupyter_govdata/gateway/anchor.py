@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_govdata.errors import ProtocolError, StorageError
-from jupyter_govdata.gateway.signing import Signer
+from jupyter_govdata.gateway.signing import Signer, signed_with
 from jupyter_govdata.ledger import Anchor
 from jupyter_govdata.model.wire import canonical_json, parse_json
 
@@ -32,11 +32,20 @@ def _message(lake_id: str, anchor: Anchor) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class AnchorFile:
-    """The anchor of one lake, ``keys/audit.anchor``."""
+    """The anchor of one lake, ``keys/audit.anchor``.
+
+    Args:
+        path: The file.
+        lake_id: Of the lake.
+        signer: Signs it.
+        former: Public keys of signers before (PEM): the last of them signed what is there after
+            a rotation.
+    """
 
     path: Path
     lake_id: str
     signer: Signer
+    former: tuple[str, ...] = ()
 
     def read(self) -> Anchor | None:
         """Return the anchor that was written last, None if there never was one.
@@ -53,7 +62,8 @@ class AnchorFile:
         except (OSError, ProtocolError, AttributeError, KeyError, TypeError, ValueError) as exc:
             raise _damaged() from exc
         message = canonical_json(_message(self.lake_id, anchor))
-        if not self.signer.signed(message, signature):
+        keys = (self.signer.public_key_pem(), *self.former)
+        if not any(signed_with(pem, message, signature) for pem in keys):
             raise _damaged()
         return anchor
 

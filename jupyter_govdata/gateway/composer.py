@@ -64,7 +64,10 @@ class Gateway:
         self.signer = Signer(keys.signing)
         self.public_keys = public_keys(config.lake / "keys" / "public", self.signer)
         self._anchor = AnchorFile(
-            config.lake / "keys" / "audit.anchor", self.lake.lake_id, self.signer
+            config.lake / "keys" / "audit.anchor",
+            self.lake.lake_id,
+            self.signer,
+            self.public_keys,
         )
         if (anchor := self._anchor.read()) is not None:
             self.ledger.require_continues(anchor)

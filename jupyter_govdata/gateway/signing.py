@@ -20,14 +20,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 
 from jupyter_govdata.errors import AuthenticationError, ConfigError, ProtocolError, StorageError
@@ -150,6 +154,18 @@ def _signing_key(pem: bytes) -> Ed25519PrivateKey:
     return key
 
 
+def signed_with(pem: str, message: bytes, signature: str) -> bool:
+    """Return whether the private key of a public one signed a message; False for a damaged key."""
+    try:
+        key = load_pem_public_key(pem.encode())
+        if not isinstance(key, Ed25519PublicKey):
+            return False
+        key.verify(base64.b64decode(signature, validate=True), message)
+    except (InvalidSignature, UnsupportedAlgorithm, binascii.Error, ValueError):
+        return False
+    return True
+
+
 def public_keys(folder: Path, signer: Signer) -> tuple[str, ...]:
     """Keep the public key of a signer, and return the ones kept so far, its own first.
 
@@ -201,14 +217,6 @@ class Signer:
     def sign(self, message: bytes) -> str:
         """Return the signature of a message, base64."""
         return base64.b64encode(self._key.sign(message)).decode()
-
-    def signed(self, message: bytes, signature: str) -> bool:
-        """Return whether this key signed the message."""
-        try:
-            self._key.public_key().verify(base64.b64decode(signature, validate=True), message)
-        except (InvalidSignature, binascii.Error, ValueError):
-            return False
-        return True
 
 
 class Tickets:

@@ -17,11 +17,17 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from jupyter_govdata.cli import main
+from jupyter_govdata.config import GatewayConfig
+from jupyter_govdata.gateway.composer import Gateway
+from jupyter_govdata.gateway.lake import write_run_file
+from jupyter_govdata.gateway.server import Server
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.stamp import STAMP_MIME
+from jupyter_govdata.session import connect
 from jupyter_govdata.stamps.folding import stamped_cells
 from tests.gateway.test_holding import HOLD
 from tests.gateway.world import PATIENTS, POLICIES, World, make_world
+from tests.stamps.notebooks import notebook, query_cell
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client.*")
 
@@ -265,6 +271,31 @@ def test_key_of_another_lake_verifies_nothing(study: Path, cli: Cli, tmp_path: P
         assert Cli(cli._capsys, other.lake)("verify", study, "--json") == 3
     finally:
         other.close()
+
+
+def test_key_that_was_rotated_verifies_until_it_is_removed(tmp_path: Path, cli: Cli) -> None:
+    world = make_world(tmp_path / "w")
+    with connect(world.lake, user="ana") as session:
+        cell = query_cell(ARMS, session.sql(ARMS).stamp, id="arms")
+    nbformat.write(notebook(cell), path := tmp_path / "old.ipynb")
+    old = world.gateway.signer.key_id
+    world.close()
+    keys = world.lake / "keys"
+    (keys / "signing.key").unlink()
+    again = Gateway(GatewayConfig(lake=world.lake))
+    rotated = World(again, Server(again), world.lake)
+    try:
+        write_run_file(rotated.lake, rotated.server.address)
+        assert again.signer.key_id != old
+        mine = Cli(cli._capsys, rotated.lake)
+        assert mine("verify", path, "--json") == 0
+        assert mine.verdicts() == {"arms": "intact"}
+    finally:
+        rotated.close()
+    (keys / "public" / f"{old}.pem").unlink()
+    key = next((keys / "public").glob("*.pem"))
+    assert mine("verify", path, "--key", key, "--json", session=False) == 3
+    assert old in mine.why("arms")
 
 
 @pytest.mark.parametrize(
