@@ -158,6 +158,14 @@ class AssetTables:
             self._renew(asset, at, self._reads().purpose)
         return any(self._tables[key] is not before[key] for key in before)
 
+    def tables(self) -> tuple[GovernedDataset, ...]:
+        """Return all assets that the connection knows, at all versions."""
+        return tuple(self._tables.values())
+
+    def pinned(self) -> Mapping[str, At | None]:
+        """Return the version that a pin fixes, of each asset that is read without one."""
+        return dict(self._pinned)
+
     def names(self) -> frozenset[str]:
         """Return the names of the visible assets, listed once."""
         if self._names is None:
@@ -228,7 +236,9 @@ class AssetTables:
         self._cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         self._cursor.execute(f"USE {schema}")
         dataset = GovernedDataset(view, at, self._reads)
-        columns = ", ".join('"' + c.replace('"', '""') + '"' for c in dataset.columns)
+        columns = ", ".join(
+            f"{_quoted(dataset.prefix + name)} AS {_quoted(name)}" for name in dataset.columns
+        )
         try:
             # The view holds on to the dataset as long as it exists.
             self._cursor.from_arrow(dataset).project(columns).create_view(name, replace=True)
@@ -245,6 +255,10 @@ class AssetTables:
 def _located(error: Located, reference: Reference, text: str) -> Located:
     error.detail.update(place(QueryError(""), text, reference.start).detail)
     return error
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _version(analysis: Analysis, reference: Reference, parameters: Mapping[str, Any]) -> At | None:

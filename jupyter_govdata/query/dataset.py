@@ -36,6 +36,7 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
     _at: At | None
     _reads: Callable[[], Reads]
     _schema: pa.Schema
+    _told: pa.Schema
 
     def __init__(self, view: AssetView, at: At | None, reads: Callable[[], Reads]) -> None:
         # UPSTREAM: `Dataset.__init__` refuses to be called; a subclass has no C++ dataset below,
@@ -45,15 +46,42 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         self._reads = reads
         shown = _shown_schema(view)
         self._schema = pa.schema(sorted(shown, key=lambda field: _cost(field, view)))
+        self._told = self._prefixed(self._schema)
 
     @property
     def schema(self) -> pa.Schema:
         """All visible columns, in the types they are shown in, the cheapest one first.
 
         For ``count(*)`` DuckDB reads the first column; that should not be one whose pseudonyms
-        have to be computed. `columns` has the order that users see.
+        have to be computed. `columns` has the order that users see. Names begin with `prefix`.
         """
-        return self._schema
+        return self._told
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset."""
+        return self._view.asset.name
+
+    @property
+    def at(self) -> At | None:
+        """The version that the query names, or None."""
+        return self._at
+
+    @property
+    def view(self) -> AssetView:
+        """The governed card."""
+        return self._view
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the columns begin with.
+
+        DuckDB's plans name the columns of a scan and not its table; so they tell the asset.
+        """
+        return f"{self._view.asset.name}{_version_text(self._at)}."
+
+    def _prefixed(self, schema: pa.Schema) -> pa.Schema:
+        return pa.schema([field.with_name(self.prefix + field.name) for field in schema])
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -79,9 +107,12 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
             UnreadableFilterError: The filter cannot be taken over exactly.
         """
         reads = self._reads()
-        asked = self._schema.names if columns is None else list(columns)
+        told = self._told.names if columns is None else columns
+        asked = [name.removeprefix(self.prefix) for name in told]
         try:
-            conditions = () if filter is None else conditions_of(read_expression(filter))
+            conditions = (
+                () if filter is None else conditions_of(read_expression(filter, self.prefix))
+            )
             predicate, local = self._split(conditions)
             needed = [*asked, *sorted(frozenset().union(*map(columns_of, local)) - set(asked))]
             _check(local, self._part(needed))
@@ -92,7 +123,7 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         if predicate != TRUE:
             fragment = Filter(fragment, predicate)
         request = ScanRequest(Project(fragment, tuple(needed)), reads.purpose)
-        schema = self._part(asked)
+        schema = self._prefixed(self._part(asked))
         return GovernedScanner(
             schema, lambda: self._batches(reads, request, self._part(needed), schema, local)
         )
@@ -119,7 +150,8 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
             )
             reads.fail(stale)
             raise stale
-        yield from reads.batches(opened, schema, local)
+        asked = [name.removeprefix(self.prefix) for name in schema.names]
+        yield from reads.batches(opened, asked, schema, local)
 
     def _split(self, conditions: Sequence[Condition]) -> tuple[Predicate, list[Condition]]:
         """Return what the gateway applies and what is left to do here.
@@ -152,6 +184,12 @@ class GovernedScanner:
     def to_reader(self) -> pa.RecordBatchReader:
         """Return the batches; dropping the reader ends the scan."""
         return pa.RecordBatchReader.from_batches(self.projected_schema, self._batches())
+
+
+def _version_text(at: At | None) -> str:
+    if at is None:
+        return ""
+    return f"@{at.snapshot_id or at.tag or (at.timestamp.isoformat() if at.timestamp else 0)}"
 
 
 def _shown_schema(view: AssetView) -> pa.Schema:

@@ -28,6 +28,7 @@ from jupyter_govdata.model.wire import request_to_wire
 from jupyter_govdata.query.account import account_of, purpose_of
 from jupyter_govdata.query.answers import Answer, answering
 from jupyter_govdata.query.assets import AssetTables
+from jupyter_govdata.query.dryrun import DryRun, dry_run_of
 from jupyter_govdata.query.names import analyse
 from jupyter_govdata.query.parameters import bind
 from jupyter_govdata.query.progress import OnProgress, progress_of
@@ -38,7 +39,7 @@ from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.run import Run
 from jupyter_govdata.query.source import AssetSource
 from jupyter_govdata.query.tail import Tail, lost
-from jupyter_govdata.query.worker import Job, Tick
+from jupyter_govdata.query.worker import Job, Tick, interrupts_in_one_line
 
 T = TypeVar("T")
 
@@ -49,6 +50,7 @@ _NO_PINS = Pins()
 _SETTINGS = (
     "SET errors_as_json = true",  # with positions
     "SET python_enable_replacements = false",  # see `frames`
+    "SET enable_progress_bar = false",  # its own is a widget that stays in the notebook
     "SET TimeZone = 'UTC'",  # the same answer on every machine
 )
 
@@ -142,13 +144,53 @@ class QueryEngine:
             return replace(result, seconds=time.perf_counter() - started)
 
         answer = Answer(self._session, sql, purpose=purpose or "")
-        with answering(answer, lambda: self._known(begun)):
+        with interrupts_in_one_line(), answering(answer, lambda: self._known(begun)):
             analysis = analyse(sql)
             answer.parameters = values = bind(analysis, params or {})
             tick = _ticking(on_progress, begun, views)
             answer.result = result = self._in_thread(work, reads, tick)
         self._announce()
         return result
+
+    def dry_run(
+        self,
+        sql: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        purpose: str | None = None,
+        frames: Mapping[str, Any] | None = None,
+        pins: Pins = _NO_PINS,
+    ) -> DryRun:
+        """Return what SQL would read; the arguments are those of `run`, and nothing is run.
+
+        Raises:
+            QueryError: The SQL or a parameter is wrong; with line and column where known.
+            RefusalError: The gateway would refuse.
+        """
+        analysis = analyse(sql)
+        values = bind(analysis, params or {})
+
+        def work() -> DryRun:
+            run = Run(
+                connection=self._connection,
+                assets=self._assets,
+                source=self._source,
+                analysis=analysis,
+                values=values,
+                purpose=purpose,
+                frames=frames or {},
+                pins=pins,
+                begin=partial(self._begin, []),
+                finish=self._finish,
+            )
+            self._settle(_rows_of(frames or {}, analysis.words))
+            try:
+                return dry_run_of(run, self._assets, analysis, self._source.wall)
+            finally:
+                run.close()
+
+        with interrupts_in_one_line():
+            return self._in_thread(work, Reads(self._source, purpose, pins))
 
     def scan(self, request: ScanRequest, pins: Pins = _NO_PINS) -> QueryResult:
         """Read one governed scan without SQL, at its pin if it names no version.
@@ -165,7 +207,9 @@ class QueryEngine:
             reads = self._begin(begun, Reads(self._source, request.purpose, pins))
             opened = reads.open(request)
             schema = opened.stream.schema
-            table = pa.Table.from_batches(list(reads.batches(opened, schema, ())), schema)
+            table = pa.Table.from_batches(
+                list(reads.batches(opened, schema.names, schema, ())), schema
+            )
             return QueryResult(
                 rows=Rows(table, account_of([reads])),
                 query=query,
@@ -175,7 +219,7 @@ class QueryEngine:
             )
 
         answer = Answer(self._session, query, purpose=request.purpose or "")
-        with answering(answer, lambda: self._known(begun)):
+        with interrupts_in_one_line(), answering(answer, lambda: self._known(begun)):
             reads = Reads(self._source, request.purpose, pins)
             answer.result = result = self._in_thread(work, reads)
         return result
@@ -219,7 +263,8 @@ class QueryEngine:
                 if tail.origin.broken:
                     self._reopen()
 
-        self._in_thread(work, tail.reads if tail.is_open else Reads(self._source, None))
+        with interrupts_in_one_line():
+            self._in_thread(work, tail.reads if tail.is_open else Reads(self._source, None))
         self._announce(tail)
 
     def _settle(self, needed: frozenset[Rows]) -> None:

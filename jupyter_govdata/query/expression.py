@@ -52,8 +52,12 @@ class Call:
 Node = Field | Literal | Call
 
 
-def read_expression(expression: pc.Expression) -> Node:
+def read_expression(expression: pc.Expression, prefix: str = "") -> Node:
     """Return the tree of an expression.
+
+    Args:
+        expression: What DuckDB hands over.
+        prefix: What the names of all columns begin with; it is taken off.
 
     Raises:
         UnreadableFilterError: The expression has a form that this reader does not know.
@@ -64,7 +68,7 @@ def read_expression(expression: pc.Expression) -> Node:
         tokens = _metadata(batch.schema)
     except (pa.ArrowException, ValueError, TypeError, KeyError) as exc:
         raise UnreadableFilterError("the filter has no readable form") from exc
-    reader = _Reader(tokens, batch)
+    reader = _Reader(tokens, batch, prefix)
     node = reader.node()
     if reader.position != len(tokens):
         raise UnreadableFilterError("the filter has a tail")
@@ -72,9 +76,10 @@ def read_expression(expression: pc.Expression) -> Node:
 
 
 class _Reader:
-    def __init__(self, tokens: list[tuple[str, str]], batch: pa.RecordBatch) -> None:
+    def __init__(self, tokens: list[tuple[str, str]], batch: pa.RecordBatch, prefix: str) -> None:
         self._tokens = tokens
         self._batch = batch
+        self._prefix = prefix
         self.position = 0
 
     def _next(self) -> tuple[str, str]:
@@ -95,12 +100,18 @@ class _Reader:
         if key == "literal":
             return Literal(self._column(value))
         if key == "field_ref":
-            return Field((value,))
+            return Field((self._plain(value),))
         if key == "nested_field_ref":
-            return Field(tuple(self._part() for _ in range(_count(value))))
+            column, *inner = (self._part() for _ in range(_count(value)))
+            return Field((self._plain(column), *inner))
         if key == "call":
             return self._call(value, depth)
         raise UnreadableFilterError(f"the filter has an unknown part `{key}`")
+
+    def _plain(self, column: str) -> str:
+        if not column.startswith(self._prefix):
+            raise UnreadableFilterError("the filter names a column that is not of this table")
+        return column.removeprefix(self._prefix)
 
     def _part(self) -> str:
         key, value = self._next()

@@ -111,12 +111,14 @@ def analyse(sql: str) -> Analysis:
     )
 
 
-def rewrite(analysis: Analysis, tables: dict[Reference, str]) -> Rewrite:
+def rewrite(analysis: Analysis, tables: dict[Reference, str], before: str = "") -> Rewrite:
     """Return the text that DuckDB gets: parameters as ``$name``, `tables` in place of names.
 
-    A replaced reference loses its AT clause.
+    A replaced reference loses its AT clause; `before` is put before every statement.
     """
-    edits = [(p.start, p.end, f"${p.name}") for p in analysis.placeholders]
+    starts = _statement_starts(analysis.text) if before else []
+    edits = [(start, start, before) for start in starts]
+    edits += [(p.start, p.end, f"${p.name}") for p in analysis.placeholders]
     dropped: list[tuple[int, int]] = []
     for reference, table in tables.items():
         edits.append((reference.start, reference.end, table))
@@ -125,6 +127,15 @@ def rewrite(analysis: Analysis, tables: dict[Reference, str]) -> Rewrite:
             dropped.append((reference.at.start, reference.at.end))
     kept = [e for e in edits if not any(a <= e[0] and e[1] <= b and e[2] for a, b in dropped)]
     return Rewrite.of(analysis.text, kept)
+
+
+def _statement_starts(sql: str) -> list[int]:
+    starts, is_first = [], True
+    for token in tokenize(sql):
+        if is_first and not token.is_symbol(";"):
+            starts.append(token.start)
+        is_first = token.is_symbol(";")
+    return starts
 
 
 # -- assets ------------------------------------------------------------------------------------

@@ -90,9 +90,13 @@ class Reads:
         return opened
 
     def batches(
-        self, opened: OpenScan, schema: pa.Schema, conditions: Sequence[Condition]
+        self,
+        opened: OpenScan,
+        columns: Sequence[str],
+        schema: pa.Schema,
+        conditions: Sequence[Condition],
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the batches of a scan that meet `conditions`, with the columns of `schema`."""
+        """Yield the batches of a scan that meet `conditions`: `columns`, called as in `schema`."""
         stream = opened.stream
         try:
             with stream.reader() as reader:
@@ -101,7 +105,7 @@ class Reads:
                     opened.bytes += batch.nbytes
                     kept = keep(batch, conditions)
                     if kept.num_rows:
-                        yield _shaped(kept, schema)
+                        yield _shaped(kept, columns, schema)
         except GovDataError as error:
             self.fail(error)
             raise
@@ -163,11 +167,9 @@ class Reads:
         return [(r, o.scan.at) for o in self.opened() for r in o.stream.receipts]
 
 
-def _shaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    if batch.schema.equals(schema):
-        return batch
-    columns = [_plain(batch.column(f.name), f.type) for f in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+def _shaped(batch: pa.RecordBatch, columns: Sequence[str], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [_plain(batch.column(c), f.type) for c, f in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _plain(values: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -13,6 +13,8 @@ from typing import Any
 
 import duckdb
 
+EXPLAIN = "EXPLAIN (FORMAT json) "
+
 _GOVERNED = frozenset(("ARROW_SCAN",))
 _LITERAL = frozenset(("RANGE", "GENERATE_SERIES", "COLUMN_DATA_SCAN", "DUMMY_SCAN", "EMPTY_RESULT"))
 _INNER = frozenset(("CTE_SCAN", "REC_CTE_SCAN", "DELIM_SCAN", "EXPRESSION_SCAN"))
@@ -36,7 +38,7 @@ def plan_of(
         values: Of its parameters.
     """
     try:
-        row = cursor.execute(f"EXPLAIN (FORMAT json) {query}", values or None).fetchone()
+        row = cursor.execute(f"{EXPLAIN}{query}", values or None).fetchone()
     except duckdb.Error:
         return None
     plans = json.loads(row[1]) if row else []
@@ -56,7 +58,7 @@ def is_repeatable(
     """
     if plan is None:
         return False
-    leaves = (n["name"].strip() for n in _nodes(plan) if not n.get("children"))
+    leaves = (n["name"].strip() for n in nodes_of(plan) if not n.get("children"))
     if not _LEAVES.issuperset(leaves):
         return False
     # A plan shows what is computed under the name that the user gave it, so the text is asked.
@@ -72,10 +74,11 @@ def scanned_whole(plan: Plan | None) -> bool:
     return "Filters" not in plan.get("extra_info", {})
 
 
-def _nodes(plan: Plan) -> Iterator[Plan]:
+def nodes_of(plan: Plan) -> Iterator[Plan]:
+    """Yield all nodes of a plan."""
     yield plan
     for child in plan.get("children", ()):
-        yield from _nodes(child)
+        yield from nodes_of(child)
 
 
 def _changing(cursor: duckdb.DuckDBPyConnection, assets: Collection[str]) -> frozenset[str]:

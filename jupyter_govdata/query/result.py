@@ -14,6 +14,7 @@ from jupyter_govdata.model.stamp import Receipt, Stamp
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.html_table import result_html
 from jupyter_govdata.query.page import DEFAULT_ROWS, facts_of
+from jupyter_govdata.query.pandas_frame import pandas_frame
 from jupyter_govdata.query.plotting import Plottable, plain_numbers
 from jupyter_govdata.query.profile import profile
 from jupyter_govdata.query.rows import Rows
@@ -202,7 +203,7 @@ class QueryResult(Plottable):
             import pandas  # noqa: F401
         except ImportError as exc:
             raise MissingExtraError.for_extra("pandas", "a pandas frame") from exc
-        return plain_numbers(self.table).to_pandas(date_as_object=False)
+        return pandas_frame(plain_numbers(self.table))
 
     def pl(self) -> polars.DataFrame:
         """Return a polars frame.

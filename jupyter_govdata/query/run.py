@@ -4,6 +4,7 @@ in the engine's worker thread.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -34,14 +35,13 @@ from jupyter_govdata.query.faults import (
     Fault,
     fault_of,
     limit_error,
-    located,
     query_error,
-    suggestion,
 )
-from jupyter_govdata.query.frames import is_frame, registered
-from jupyter_govdata.query.names import Analysis, Reference, rewrite
+from jupyter_govdata.query.frames import registered
+from jupyter_govdata.query.missing import missing_table
+from jupyter_govdata.query.names import Analysis, rewrite
 from jupyter_govdata.query.reads import Reads, StoppedError
-from jupyter_govdata.query.repeat import Plan, is_repeatable, plan_of, scanned_whole
+from jupyter_govdata.query.repeat import EXPLAIN, Plan, is_repeatable, plan_of, scanned_whole
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.source import AssetSource
@@ -164,6 +164,29 @@ class Run:
         same = view.snapshot.snapshot_id == receipts[0].snapshot_id
         return view.snapshot.total_rows if same else None
 
+    def explain(self) -> Iterator[tuple[int, Plan | GovDataError]]:
+        """Yield DuckDB's plan of each statement with its number; nothing is run.
+
+        One that needs what a statement before it makes has an error instead.
+        """
+        for number, statement in enumerate(self._statements(EXPLAIN), 1):
+            if statement.type != duckdb.StatementType.EXPLAIN:
+                continue  # what PIVOT does first, to find the columns of its result
+            try:
+                table = self._run(statement, whole=True).table
+            except (QueryError, NotVisibleError) as error:
+                if number == 1:
+                    raise
+                yield number, error
+            else:
+                for plan in json.loads(table.column(1)[0].as_py()):
+                    yield number, plan
+
+    @property
+    def views(self) -> Mapping[str, AssetView]:
+        """The cards of the assets that the text names."""
+        return self._views
+
     def again(self, done: Sequence[Reads]) -> tuple[pa.Table, Sequence[Reads]]:
         """Run the last statement once more, to its end, at the snapshots that `done` read.
 
@@ -202,10 +225,10 @@ class Run:
         """Let go of the frames."""
         self._open.close()
 
-    def _statements(self) -> list[duckdb.Statement]:
+    def _statements(self, before: str = "") -> list[duckdb.Statement]:
         tables, views = self._assets.resolve(self._analysis, self._values, self._purpose)
         self._keep(views)
-        self._rewrite = rewrite(self._analysis, tables)
+        self._rewrite = rewrite(self._analysis, tables, before)
         self._use_frames(self._analysis.words)
         try:
             statements = self._connection.extract_statements(self._rewrite.text)
@@ -321,45 +344,15 @@ class Run:
                 hint="run the cells that make them again",
             ) from None
         if fault.missing_table is not None:
-            raise self._missing(fault, fault.missing_table) from None
+            missing = missing_table(
+                fault, self._analysis, self._rewrite, self._frames, self._assets
+            )
+            raise missing from None
         limit = limit_error(fault)
         if limit is not None:
             raise limit from None
         columns = [c.column for view in self._views.values() for c in view.columns]
         raise query_error(fault, self._rewrite, columns) from None
-
-    def _missing(self, fault: Fault, name: str) -> GovDataError:
-        reference = self._reference(fault, name)
-        if reference is not None:
-            error = NotVisibleError.for_asset(reference.name)
-            return self._assets.not_visible(error, reference, self._analysis.text)
-        value = self._frames.get(name)
-        if value is not None and not is_frame(value):
-            hint = f"`{name}` is a `{type(value).__name__}`; a query reads frames and Arrow tables"
-        else:
-            assets = self._assets.names()
-            full = [a for a in sorted(assets) if a.rpartition(".")[2] == name.lower()]
-            tables = [n for n in self._frames if is_frame(self._frames[n])]
-            hint = (
-                f"did you mean {' or '.join(f'`{a}`' for a in full)}?"
-                if full
-                else suggestion(name, sorted(assets), tables, fault.candidates)
-            ) or "list what you may see with `%govdata ls`"
-        return located(
-            QueryError(f"table `{name}` does not exist", hint=hint), fault, self._rewrite
-        )
-
-    def _reference(self, fault: Fault, name: str) -> Reference | None:
-        """Return the `namespace.asset` that DuckDB did not find, or None for a plain table."""
-        same = [
-            r
-            for r in self._analysis.references
-            if not r.deeper and name.lower() in (r.name, r.name.rpartition(".")[2])
-        ]
-        if fault.position is None:
-            return same[0] if same else None
-        offset = self._rewrite.source_offset_of_byte(fault.position)
-        return next((r for r in same if r.start <= offset < r.end), None)
 
 
 def _changed_rows(statement: duckdb.Statement, table: pa.Table) -> int | None:

@@ -7,7 +7,8 @@ query in the main thread would hold it up inside DuckDB.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,20 @@ T = TypeVar("T")
 _POLL = 0.1  # On Windows, a wait without a timeout cannot be interrupted.
 _STOP_WITHIN = 0.5
 _STOP_AGAIN = 0.05
+
+
+@contextmanager
+def interrupts_in_one_line() -> Iterator[None]:
+    """Let IPython show an interrupt of the block as one line.
+
+    It takes up to a second to show a traceback, and where a wait stood says nothing.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        line = "KeyboardInterrupt: the query was stopped"
+        stopped._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]  # its protocol
+        raise
 
 
 class Tick(Protocol):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.predicate import OPS, Compare, In, IsNull, Predicate, Value, all_of
 from jupyter_govdata.model.scan import At
 
@@ -39,3 +42,16 @@ def condition(where: Where) -> Predicate:
         else:
             raise ConfigError(f"unknown operator `{op}`", hint=f"{', '.join(OPS)}, in, not in")
     return all_of(*parts)
+
+
+def with_moment(pins: Pins, as_of: dt.datetime | None) -> Pins:
+    """Return pins under which everything else is read as it was at that moment.
+
+    Raises:
+        ConfigError: The moment has no time zone.
+    """
+    if as_of is None:
+        return pins
+    if as_of.tzinfo is None:
+        raise ConfigError("`as_of` needs a time zone", hint="`dt.datetime(..., tzinfo=dt.UTC)`")
+    return replace(pins, as_of=as_of)

@@ -10,7 +10,6 @@ import datetime as dt
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,12 @@ from jupyter_govdata.model.wire import (
     view_from_wire,
 )
 from jupyter_govdata.query.answers import running_cell
+from jupyter_govdata.query.dryrun import DryRun
 from jupyter_govdata.query.engine import DEFAULT_SCAN_CACHE, QueryEngine
 from jupyter_govdata.query.progress import Progress
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.session.catalog import SessionCatalog
-from jupyter_govdata.session.conditions import Where, condition, version
+from jupyter_govdata.session.conditions import Where, condition, version, with_moment
 from jupyter_govdata.session.holding import HoldingMixin
 from jupyter_govdata.session.sources import counts, governance_files, problems_found, provenance
 
@@ -199,6 +199,32 @@ class Session(HoldingMixin):
             on_progress=on_progress,
         )
 
+    def dry_run(
+        self,
+        sql: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        purpose: str | None = None,
+        frames: Mapping[str, Any] | None = None,
+        pins: Pins | None = None,
+        as_of: dt.datetime | None = None,
+    ) -> DryRun:
+        """Say what a query would read: assets, snapshots, columns, filters, masks.
+
+        The arguments are those of `sql`. The query is not run, and no governed row is read.
+
+        Raises:
+            QueryError: The SQL or its parameters, with line and column.
+            RefusalError: The gateway would refuse.
+        """
+        return self._engine.dry_run(
+            sql,
+            params or {},
+            purpose=purpose or self._purpose,
+            frames=frames or {},
+            pins=self._in_force(pins, as_of),
+        )
+
     def scan(
         self,
         asset: str,
@@ -234,12 +260,7 @@ class Session(HoldingMixin):
         return self._engine.scan(request, self._in_force(None, None))
 
     def _in_force(self, pins: Pins | None, as_of: dt.datetime | None) -> Pins:
-        chosen = (self._pins if pins is None else pins).for_cell(running_cell())
-        if as_of is None:
-            return chosen
-        if as_of.tzinfo is None:
-            raise ConfigError("`as_of` needs a time zone", hint="`dt.datetime(..., tzinfo=dt.UTC)`")
-        return replace(chosen, as_of=as_of)
+        return with_moment((self._pins if pins is None else pins).for_cell(running_cell()), as_of)
 
     def explain(
         self, asset: str, *, user: str | None = None, purpose: str | None = None

@@ -16,7 +16,7 @@ import threading
 from tests.query.lake import small_lake
 from jupyter_govdata.query.engine import QueryEngine
 lake = small_lake()
-engine = QueryEngine(lake)
+engine = QueryEngine(lake, scan_cache=0)
 engine.run("SELECT count(*) FROM imaging.slides")
 started = threading.Event()
 """
@@ -31,6 +31,19 @@ def stand_still(stream, batch):
     stream.cancelled.wait()
 lake.on_batch = stand_still
 engine.run("CREATE TABLE part AS SELECT * FROM imaging.slides")
+""",
+    "in a rest": """
+result = engine.run("SELECT a.range AS x, b.range AS y FROM range(1000000) a, range(1000000) b")
+assert not result.complete
+print("ready", flush=True)
+result.arrow()
+""",
+    "in an aggregate after the scan": """
+def told(stream, batch):
+    print("ready", flush=True)
+lake.on_batch = told
+engine.run("SELECT sum(length(s.stain) * a.range * b.range) "
+           "FROM imaging.slides s, range(1000000) a, range(1000000) b")
 """,
 }
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from jupyter_govdata.errors import GatewayError, GovDataError, QueryError, StaleDecisionError
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.query.engine import QueryEngine
+from jupyter_govdata.query.pandas_frame import AT_ONCE, pandas_frame
 from jupyter_govdata.query.tail import HEAD_ROWS
 from tests.query.lake import T0, Governed, Lake, Version
 
@@ -310,3 +313,19 @@ def test_lazy_errors_are_of_this_package(engine: QueryEngine, lake: Lake):
     lake.on_batch = fail_at(1)
     with pytest.raises(GovDataError):
         engine.run(ALL).arrow()
+
+
+def test_df_of_many_rows_is_what_pandas_makes_of_the_table_at_once():
+    rows = AT_ONCE * 2 + 5
+    table = pa.table(
+        {
+            "i": pa.array([None if n == rows - 1 else n for n in range(rows)]),
+            "b": pa.array([None if n == 5 else n % 2 == 0 for n in range(rows)]),
+            "s": pa.array([None if n < AT_ONCE else str(n) for n in range(rows)]),
+            "d": pa.array([dt.date(2020, 1, 1) if n < 9 else None for n in range(rows)]),
+            "e": pa.array(["a", "b", None, "a", "c"] * (rows // 5)).dictionary_encode(),
+        }
+    )
+    for columns in (["i", "b", "s", "d"], ["i", "e"]):
+        part = table.select(columns)
+        pd.testing.assert_frame_equal(pandas_frame(part), part.to_pandas(date_as_object=False))
