@@ -185,7 +185,7 @@ def test_completion_follows_a_policy_that_changes(
     policies.write_text(policies.read_text().replace('Group::"clinical"', 'Group::"ml"'))
     with connect(lake, user="dina") as dina:
         dina.apply(tmp_path / "source")
-    assert "patients" not in texts(bare, "%%govsql\nFROM trials.|")
+    assert texts(bare, "%%govsql\nFROM trials.|") == ["wide"]
     assert texts(bare, f"%%govsql\nSELECT p.| FROM {PATIENTS} p") == []
 
 
