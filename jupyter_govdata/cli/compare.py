@@ -127,7 +127,10 @@ def _show(found: NotebookDifference, changes: Sequence[RowChange]) -> None:
     for change in changes:
         console.print(Text(f"  rows you may see of {printable(str(change))}"))
     if found.other_code:
-        names = ", ".join(found.other_code)
+        more = len(found.other_code) - _SHOWN_LINES
+        names = ", ".join(found.other_code[:_SHOWN_LINES]) + (
+            f" and {more} more" if more > 0 else ""
+        )
         console.print(Text(printable(f"  cells without stamps whose code differs: {names}")))
     for problem in found.problems:
         console.print(Text(f"  {printable(problem)}", style="red"))
