@@ -18,7 +18,6 @@ from jupyter_govdata.notebook.progress import ProgressDisplay
 from jupyter_govdata.notebook.showing import converted, shown
 from jupyter_govdata.notebook.state import State
 from jupyter_govdata.query.cell import SqlArguments
-from jupyter_govdata.query.tokens import tokenize
 
 if TYPE_CHECKING:
     from jupyter_govdata.query.progress import OnProgress
@@ -114,7 +113,7 @@ def is_silenced(sql: str) -> bool:
     """Return whether the text ends in a semicolon; comments may follow."""
     if ";" not in sql:
         return False
-    tokens = tokenize(sql)
+    tokens = lazy.tokens.tokenize(sql)
     return bool(tokens) and tokens[-1].is_symbol(";")
 
 

@@ -17,7 +17,6 @@ from IPython.core.displaypub import DisplayPublisher
 from jupyter_govdata.errors import StampError
 from jupyter_govdata.notebook import lazy
 from jupyter_govdata.query.answers import Answer
-from jupyter_govdata.stamps.folding import source_digest
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -90,7 +89,7 @@ def stamped(answer: Answer, cell_text: str = "") -> tuple[dict[str, Any], dict[s
         "bytes": 0 if result is None else result.scanned_bytes,
     }
     if cell_text:
-        volatile["source"] = source_digest(cell_text)
+        volatile["source"] = lazy.folding.source_digest(cell_text)
     try:
         bundle: tuple[dict[str, Any], dict[str, Any]] = lazy.stamps.stamp_bundle(
             stamp_of(answer), volatile
