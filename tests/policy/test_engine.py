@@ -86,7 +86,7 @@ def test_missing_asset_is_refused_like_a_hidden_one() -> None:
 def test_owner_and_steward_policy_covers_every_action(who: str) -> None:
     judge = engine(OWNERS)
     assert judge.decide(who, "research", "trials.outcomes", NOW).whole
-    for action in ("discover", "publish", "approve", "manage", "open"):
+    for action in ("discover", "publish", "approve", "hold", "manage", "open"):
         assert judge.allows(who, action, "trials.outcomes", "research", NOW).permitted, action
         assert not judge.allows("ana", action, "trials.outcomes", "research", NOW).permitted
         assert not judge.allows(who, action, "trials", "research", NOW).permitted
@@ -296,7 +296,7 @@ def test_forbid_on_one_asset_stops_publish_into_it() -> None:
     assert judge.allows("ana", "publish", "trials.visits", "research", NOW).permitted
 
 
-@pytest.mark.parametrize("action", ["open", "approve"])
+@pytest.mark.parametrize("action", ["open", "approve", "hold"])
 def test_whole_asset_that_may_not_be_discovered_may_not_be_used(action: str) -> None:
     permit = f'@id("p") permit (principal, action == Action::"{action}", resource);'
     assert not engine(permit).allows("ana", action, "trials.outcomes", "research", NOW).permitted
