@@ -103,6 +103,22 @@ def test_digest_text_that_repeats_is_what_the_specification_says(
         assert result_digest(table, ordered=True) == said
 
 
+@pytest.mark.parametrize("way", WAYS)
+@given(
+    st.integers(0, 26).flatmap(
+        lambda n: st.lists(st.none() | st.text("ab", min_size=n, max_size=n), max_size=9)
+    ),
+    st.integers(0, 3),
+)
+def test_digest_text_of_one_length_is_what_the_specification_says(
+    way: str, cells: list[str | None], before: int
+) -> None:
+    table = pa.table({"x": pa.array(["zzz"] * before + cells, pa.string())}).slice(before)
+    said = specification.digest([("x", "string")], table.to_pylist(), ordered=False)
+    with mock.patch.multiple(digest_module, **WAYS[way]):
+        assert result_digest(table, ordered=False) == said
+
+
 @pytest.mark.parametrize("rows", [0, 1, 40_000])
 @pytest.mark.parametrize("ordered", [False, True])
 def test_digest_by_threads_is_that_of_one_by_one(rows: int, ordered: bool) -> None:
