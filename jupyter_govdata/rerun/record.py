@@ -77,6 +77,9 @@ class RunRecord(NotebookExecutionManager):
     def cell_start(self, cell: Any, cell_index: int | None = None, **_options: Any) -> None:
         """Note that a cell runs; what its metadata keeps of an earlier run is not of this one."""
         cell.metadata.pop(NAMESPACE, None)
+        folded = self.nb.metadata.get(NAMESPACE)
+        if isinstance(folded, dict) and isinstance(folded.get("cells"), dict):
+            folded["cells"].pop(cell.id, None)
         with self._held():
             super().cell_start(cell, cell_index)
 

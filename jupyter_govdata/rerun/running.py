@@ -130,6 +130,10 @@ def _execute(
         )
     except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as exc:
         return _one_line(exc)
+    except RuntimeError as exc:
+        if "Kernel died" not in str(exc):
+            raise
+        return f"the kernel did not start: {exc}"
     forget_now()
     return ""
 

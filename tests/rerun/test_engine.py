@@ -220,6 +220,22 @@ def test_engine_after_a_failing_cell_leaves_later_cells_pending(desk: Desk, tmp_
     assert journal_of(out).exists()
 
 
+def test_engine_with_a_kernel_that_does_not_start_completes_nothing(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "jupyter" / "kernels" / "broken"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-c", "raise SystemExit(1)", "{connection_file}"]
+    told = {"argv": argv, "display_name": "broken", "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(told))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    out = tmp_path / "out.ipynb"
+    report = rerun(desk.notebook("broken", "1", "2"), out, kernel="broken")
+    assert statuses(out) == ["pending", "pending"]
+    assert report.error.startswith("the kernel did not start")
+    assert report.exit_status == 4
+
+
 def test_engine_after_the_kernel_died_marks_the_cell_failed_and_no_other(
     desk: Desk, tmp_path: Path
 ) -> None:

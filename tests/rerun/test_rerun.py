@@ -244,6 +244,17 @@ def test_rerun_of_a_query_that_became_python_finds_no_stamp_of_old(desk: Desk) -
     assert report.cells[0].after == ()
 
 
+def test_rerun_of_a_query_that_is_not_reached_finds_no_stamp_of_old(desk: Desk) -> None:
+    query = "if ask:\n    %govsql SELECT count(*) AS n FROM trials.wide"
+    path = desk.notebook("branch", LOAD, "ask = 1", query, tags={1: "parameters"})
+    desk.run(path)
+    nb = nbformat.read(path, as_version=4)
+    assert fold_stamps(nb)
+    nbformat.write(nb, path)
+    report = again(desk, path, parameters={"ask": 0})
+    assert (report.cells[0].verdict, report.cells[0].after) == ("different", ())
+
+
 def test_rerun_of_cleared_outputs_compares_with_the_folded_stamps(desk: Desk) -> None:
     path = run_notebook(desk, WIDE)
     nb = nbformat.read(path, as_version=4)
