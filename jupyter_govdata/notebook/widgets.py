@@ -18,8 +18,10 @@ from IPython.display import display
 from jupyter_govdata.errors import GovDataError, MissingExtraError, QueryError
 from jupyter_govdata.model.view import AssetSummary
 from jupyter_govdata.notebook.listing import card_listing
+from jupyter_govdata.notebook.showing import shown
 
 if TYPE_CHECKING:
+    from jupyter_govdata.query.result import QueryResult
     from jupyter_govdata.session import Session
 
 _ROWS = 10
@@ -62,7 +64,7 @@ class Browser:
         self.out = w.Output()
         buttons = w.HBox([self.preview, self.query])
         left = w.VBox([self.namespace, self.filter, self.assets, buttons])
-        layout = w.Layout(grid_template_columns="minmax(18em, 24em) 1fr", grid_gap="0 1em")
+        layout = w.Layout(grid_template_columns="320px minmax(0, 1fr)", grid_gap="0 1em")
         self.box = w.GridBox([left, self.out], layout=layout)
         for control in (self.namespace, self.filter):
             control.observe(self._list, "value")
@@ -90,8 +92,12 @@ class Browser:
             self.out.clear_output()
 
     def _preview(self, _button: Any) -> None:
-        name = self.assets.value
-        self._show(lambda: self._session.scan(name, limit=_ROWS))
+        self._show(self._first_rows)
+
+    def _first_rows(self) -> QueryResult:
+        view = self._session.catalog.describe(self.assets.value)
+        result = self._session.scan(view.asset.name, limit=_ROWS)
+        return shown(result, views={view.asset.name: view})
 
     def _query(self, _button: Any) -> None:
         # UPSTREAM: a widget's message cannot make a cell, so the text is there to be copied.

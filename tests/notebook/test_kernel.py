@@ -81,3 +81,20 @@ def test_notebook_with_a_refused_query_fails_for_nbclient() -> None:
     nb = notebook_of("%load_ext jupyter_govdata", "%govdata nope")
     with pytest.raises(CellExecutionError, match="ConfigError"):
         run(nb)
+
+
+def test_event_loop_runs_while_a_query_runs_in_a_thread(shared_lake: Path) -> None:
+    nb = run(
+        notebook_of(
+            "%load_ext jupyter_govdata\nimport asyncio, jupyter_govdata as gd\n"
+            f"session = gd.connect({str(shared_lake)!r}, user='ana')",
+            "ticked = asyncio.Event()\n"
+            "asyncio.get_running_loop().call_soon(ticked.set)\n"
+            "query = asyncio.to_thread(session.sql, 'SELECT count(*) FROM trials.patients')\n"
+            "result, _ = await asyncio.gather(query, ticked.wait())\n"
+            "len(result)",
+        )
+    )
+    stamp, answer = nb.cells[1].outputs
+    assert STAMP_MIME in stamp["data"]
+    assert answer["data"]["text/plain"] == "1"

@@ -40,7 +40,9 @@ def test_browser_lists_filters_and_shows_visible_assets_only(
     assert "masked: pseudonym" in texts(
         notebook, lambda: setattr(browser.assets, "value", PATIENTS)
     )
-    assert "10 rows" in texts(notebook, browser.preview.click)
+    rows = texts(notebook, browser.preview.click)
+    assert "10 rows" in rows
+    assert "[pseudonym]" in rows
     assert "Textarea" in texts(notebook, browser.query.click)
     browser.filter.value = "nothing like it"
     assert browser.assets.options == ()
