@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from jupyter_govdata.errors import QueryError
@@ -99,6 +100,10 @@ def analyse(sql: str) -> Analysis:
     Raises:
         QueryError: A parameter without a name, or ``{{ }}`` around anything but a plain name.
     """
+    return _analyse(sql) if len(sql) > _REMEMBERED_LENGTH else _remembered(sql)
+
+
+def _analyse(sql: str) -> Analysis:
     tokens = tokenize(sql)
     found = find_placeholders(sql, tokens)
     return Analysis(
@@ -109,6 +114,10 @@ def analyse(sql: str) -> Analysis:
         ordered=_is_ordered(tokens),
         notes=_notes(tokens),
     )
+
+
+_REMEMBERED_LENGTH = 10_000
+_remembered = lru_cache(maxsize=128)(_analyse)
 
 
 def rewrite(analysis: Analysis, tables: dict[Reference, str], before: str = "") -> Rewrite:

@@ -20,7 +20,7 @@ from jupyter_govdata.query.conditions import Condition
 from jupyter_govdata.query.expression import UnreadableFilterError
 from jupyter_govdata.query.local_filter import keep
 from jupyter_govdata.query.pinned import name_pin, with_pins
-from jupyter_govdata.query.source import AssetSource, ScanStream
+from jupyter_govdata.query.source import AssetSource, KeepingStream, ScanStream
 
 
 class StoppedError(Exception):
@@ -143,6 +143,12 @@ class Reads:
         """End all streams, so that their receipts are complete."""
         for opened in self.opened():
             opened.stream.cancel()
+
+    def forget(self) -> None:
+        """Hold no batch of these scans: a large result that is not read on should be small."""
+        for opened in self.opened():
+            if isinstance(opened.stream, KeepingStream):
+                opened.stream.forget()
 
     def opened(self) -> tuple[OpenScan, ...]:
         """Return the scans so far, in order."""

@@ -176,22 +176,27 @@ class _KeepingStream:
         self._request = request
         self._cache = cache
         self._stopped = threading.Event()
+        self._kept: list[pa.RecordBatch] | None = []
 
     def reader(self) -> pa.RecordBatchReader:
         return pa.RecordBatchReader.from_batches(self.schema, self._batches())
 
+    def forget(self) -> None:
+        self._kept = None
+
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        kept: list[pa.RecordBatch] | None = []
         size = _EACH
         with self._stream.reader() as reader:
             for batch in reader:
                 # Of the buffers as they are held, which may be larger than what is shown of them.
                 size += batch.get_total_buffer_size()
-                if kept is not None and size <= self._cache.limit:
+                if size > self._cache.limit:
+                    self._kept = None
+                kept = self._kept
+                if kept is not None:
                     kept.append(batch)
-                else:
-                    kept = None
                 yield batch
+        kept, self._kept = self._kept, None
         # INVARIANT: a stream that was stopped ends without an error, and is no whole answer.
         if kept is not None and not self._stopped.is_set():
             held = Held(self.tag, self.receipts[0].epoch, tuple(kept), size)

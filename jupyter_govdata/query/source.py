@@ -50,6 +50,15 @@ class ScanStream(Protocol):
 
 
 @runtime_checkable
+class KeepingStream(Protocol):
+    """A scan whose batches are held when they have been read."""
+
+    def forget(self) -> None:
+        """Hold nothing of it."""
+        ...
+
+
+@runtime_checkable
 class AssetSource(Protocol):
     """What this principal may see and read."""
 

@@ -70,6 +70,17 @@ def test_reuse_a_scan_that_was_stopped_early_is_not_held(ana):
     assert len(ana.sql("SELECT age FROM trials.patients")) == 10
 
 
+def test_reuse_a_large_result_that_was_not_read_on_holds_nothing(own, lake):
+    with connect(lake, user="dina") as dina:
+        dina.load(pa.table({"x": list(range(300_000))}), "trials.wide")
+    result = own.sql("FROM trials.wide")
+    assert not result.complete
+    assert len(result.arrow()) == 300_000
+    assert own._engine._cache.bytes == 0
+    assert own.sql("SELECT sum(x) AS s FROM trials.wide").scanned_rows == 300_000
+    assert own._engine._cache.bytes > 300_000 * 8
+
+
 def test_reuse_another_policy_is_read_anew(own, lake):
     assert len(own.sql(PEOPLE)) > 0
     rule = 'resource.study == principal.study && context.purpose == "research"'
