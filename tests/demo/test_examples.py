@@ -68,6 +68,7 @@ def test_example_with_another_answer_in_its_stamp_is_told(demo_lake: Path, folde
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # six kernels, one after the other
 def test_example_of_scheduled_runs_answers_as_it_shows(demo_lake: Path, folder: Path) -> None:
     done = nbval(demo_lake, folder / "02_scheduled_runs.ipynb")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
