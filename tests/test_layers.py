@@ -51,7 +51,10 @@ ROOMS: dict[str, tuple[set[str], str]] = {
         ZERO | {"config", "session", "query", "stamps", "formats", "demo", "rerun"},
         "surface: starts a gateway as a process of its own, and may open the demo",
     ),
-    "__init__": (ZERO | {"session", "query", "notebook", "server"}, "the public names, resolved lazily"),
+    "__init__": (
+        ZERO | {"session", "query", "notebook", "server"},
+        "the public names, resolved lazily",
+    ),
     "__main__": ({"cli"}, "python -m jupyter_govdata"),
 }
 BEHIND_THE_WALL = {"gateway", "catalog", "storage", "ledger", "policy"}
