@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jupyter_govdata.errors import StaleDecisionError
@@ -28,15 +28,16 @@ class Account:
     scanned_bytes: int = 0
 
 
+def in_order(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Return the receipts sorted, equal ones once."""
+    return tuple(sorted(set(receipts), key=lambda r: (r.asset, r.snapshot_id, r.fragment_digest)))
+
+
 def account_of(done: Sequence[Reads]) -> Account:
     """Return what these statements read."""
     read = [pair for reads in done for pair in reads.receipts()]
-    receipts = sorted(
-        {receipt for receipt, _ in read},
-        key=lambda r: (r.asset, r.snapshot_id, r.fragment_digest),
-    )
     return Account(
-        receipts=tuple(receipts),
+        receipts=in_order(receipt for receipt, _ in read),
         pins={receipt.asset: receipt.snapshot_id for receipt, at in read if at is None},
         scanned_rows=sum(reads.rows for reads in done),
         scanned_bytes=sum(reads.bytes for reads in done),

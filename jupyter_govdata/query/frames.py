@@ -6,6 +6,7 @@ thread that runs the query, which are ours. What the SQL names is registered for
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,6 +58,35 @@ def registered(
     finally:
         for name in names:
             connection.unregister(name)
+
+
+def results_read(
+    cursor: duckdb.DuckDBPyConnection, queries: Iterable[str], results: Mapping[str, QueryResult]
+) -> list[QueryResult]:
+    """Return the earlier results that statements read, by what DuckDB's parser says.
+
+    Args:
+        cursor: Not the session's own connection: that would end an open stream.
+        queries: Statements; of those that are no SELECT, every result that they name counts.
+        results: By the name the SQL uses.
+    """
+    read: set[str] = set()
+    for query in queries if results else ():
+        row = cursor.execute("SELECT json_serialize_sql($1)", [query]).fetchone()
+        tree = json.loads(row[0]) if row else {}
+        read |= results.keys() if tree.get("error", True) else results.keys() & set(_named(tree))
+    return [results[name] for name in sorted(read)]
+
+
+def _named(node: Any) -> Iterator[str]:
+    """Yield the tables that a syntax tree of DuckDB names without a schema."""
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE" and not node.get("schema_name"):
+            yield str(node.get("table_name"))
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _named(child)
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

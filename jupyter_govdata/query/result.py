@@ -12,6 +12,7 @@ import pyarrow as pa
 from jupyter_govdata.errors import MissingExtraError
 from jupyter_govdata.model.stamp import Receipt, Stamp
 from jupyter_govdata.model.view import AssetView
+from jupyter_govdata.query.account import in_order
 from jupyter_govdata.query.html_table import result_html
 from jupyter_govdata.query.page import DEFAULT_ROWS, facts_of
 from jupyter_govdata.query.pandas_frame import pandas_frame
@@ -44,6 +45,7 @@ class QueryResult(Plottable):
         seconds: Wall-clock time until the first rows.
         notes: Remarks about the query.
         shown_rows: Rows that are displayed at most.
+        inherited: Receipts of the earlier results that the query read as tables.
     """
 
     rows: Rows
@@ -57,6 +59,7 @@ class QueryResult(Plottable):
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     shown_rows: int = DEFAULT_ROWS
+    inherited: tuple[Receipt, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -94,8 +97,9 @@ class QueryResult(Plottable):
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
-        """Of the governed scans so far, sorted, equal ones once."""
-        return self.rows.account.receipts
+        """Of the governed scans so far and of earlier results, sorted, equal ones once."""
+        own = self.rows.account.receipts
+        return in_order((*own, *self.inherited)) if self.inherited else own
 
     @property
     def pins(self) -> Mapping[str, int]:

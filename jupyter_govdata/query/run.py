@@ -37,7 +37,7 @@ from jupyter_govdata.query.faults import (
     limit_error,
     query_error,
 )
-from jupyter_govdata.query.frames import registered
+from jupyter_govdata.query.frames import registered, results_read
 from jupyter_govdata.query.missing import missing_table
 from jupyter_govdata.query.names import Analysis, rewrite
 from jupyter_govdata.query.reads import Reads, StoppedError
@@ -113,6 +113,7 @@ class Run:
         self._finish = finish
         self._rewrite = rewrite(analysis, {})
         self._views: dict[str, AssetView] = {} if views is None else views
+        self._results: dict[str, QueryResult] = {}
         self._done: list[Reads] = []
         self._open = ExitStack()
         self._retried: set[str] = set()
@@ -134,14 +135,19 @@ class Run:
         if self._policy_moved():
             self._refresh()
         changed = _changed_rows(last, opened.table) if opened.rest is None else None
+        cursor = self._connection.cursor()
+        earlier = results_read(cursor, (s.query for s in statements), self._results)
+        cursor.close()
         return QueryResult(
             rows=Rows(pa.table({}) if changed is not None else opened.table, *self._end(opened)),
             query=self._analysis.text,
             parameters=dict(self._values),
             ordered=self._analysis.ordered,
             changed_rows=changed,
-            views=dict(self._views),
-            purpose=purpose_of(self._done, self._views, self._purpose),
+            views={name: v for r in earlier for name, v in r.views.items()} | self._views,
+            inherited=tuple(receipt for r in earlier for receipt in r.receipts),
+            purpose=purpose_of(self._done, self._views, self._purpose)
+            or next((r.purpose for r in earlier if r.purpose), ""),
             wall=self._source.wall,
             notes=self._analysis.notes,
         )
@@ -273,7 +279,10 @@ class Run:
         return {name: self._values[name] for name in statement.named_parameters} or None
 
     def _use_frames(self, names: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
-        return self._open.enter_context(registered(self._connection, names, self._frames))
+        used = self._open.enter_context(registered(self._connection, names, self._frames))
+        found = {name: self._frames[name] for name in used}
+        self._results |= {n: f for n, f in found.items() if isinstance(f, QueryResult)}
+        return used
 
     # -- after a failure -------------------------------------------------------------------
 
