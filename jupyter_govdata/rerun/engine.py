@@ -157,7 +157,10 @@ class Engine(NBClientEngine):
                     cls.execute_managed_notebook(record, kernel_name, log_output, **kwargs)
             finally:
                 record.cleanup_pbar()
-                record.notebook_complete()
+                # UPSTREAM: `papermill.execute_notebook` alone names the input; it writes the
+                # notebook as soon as this returns.
+                well = run.journal is not None and "input_path" in kwargs and _all_completed(nb)
+                record.notebook_complete(is_written_by_caller=well)
             if run.journal is not None and _all_completed(nb):
                 run.journal.finish()
                 forget_later(run.journal.path)

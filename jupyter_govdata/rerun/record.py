@@ -126,11 +126,18 @@ class RunRecord(NotebookExecutionManager):
             )
         )
 
-    def notebook_complete(self, **_options: Any) -> None:
-        """Write the notebook; cells that never ran stay ``pending``."""
+    def notebook_complete(self, *, is_written_by_caller: bool = False, **_options: Any) -> None:
+        """Write the notebook; cells that never ran stay ``pending``.
+
+        Args:
+            is_written_by_caller: Papermill writes it next; until then the journal has it.
+        """
         unrun = [c for c in self.nb.cells if c.metadata.papermill["status"] == self.PENDING]
         with self._held():
             super().notebook_complete()
         for cell in unrun:
             cell.metadata.papermill["status"] = self.PENDING
-        self.save()
+        if is_written_by_caller:
+            fold_stamps(self.nb)
+        else:
+            self.save()
