@@ -36,7 +36,7 @@ def _export(options: argparse.Namespace) -> int:
     run = record(
         read_notebook(options.notebook),
         options.notebook.name,
-        queries_of=lambda source: [query.sql for query in cell_queries(source)],
+        queries_of=lambda source: [query.sql for query in cell_queries(source) if query.is_stamped],
     )
     try:
         _FORMS[options.to](options, run)

@@ -82,7 +82,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _queries(source: str) -> list[str]:
-    return [query.sql for query in cell_queries(source)]
+    return [query.sql for query in cell_queries(source) if query.is_stamped]
 
 
 def _is_named(options: argparse.Namespace) -> bool:

@@ -117,7 +117,7 @@ def _key(path: Path) -> bytes:
 
 
 def _queries(source: str) -> Sequence[str]:
-    return [query.sql for query in cell_queries(source)]
+    return [query.sql for query in cell_queries(source) if query.is_stamped]
 
 
 def _readable(cell: CheckedCell, session: Session) -> CheckedCell:

@@ -91,6 +91,11 @@ class CellQuery:
     options: SqlArguments = field(default_factory=lambda: SqlArguments(""))
     line: int = 1
 
+    @property
+    def is_stamped(self) -> bool:
+        """True if running the cell leaves a stamp in it: a dry run reads nothing, a form waits."""
+        return not (self.options.dry_run or self.options.form)
+
 
 def options() -> dict[str, str | None]:
     """Return every option with an example of its value, None for one that takes none."""

@@ -30,7 +30,7 @@ _GONE: Mapping[str, tuple[str, str]] = {
     "AccessDeniedError": ("permission", "the access is not permitted any more"),
     "PurposeError": ("permission", "the purpose is not declared any more"),
 }
-_COMPLETE = "complete"
+_COMPLETE, _FAILED = "complete", "failed"
 
 
 def compare(
@@ -93,14 +93,25 @@ def _verdict(
     pairs = [pair for pair in zip(before, after, strict=True) if not _same_result(*pair)]
     if all("partial" in (old.status, new.status) for old, new in pairs):
         return NOT_REPLAYABLE, causes, "a result was not read to its end, so it has no digest"
-    if any(stamp.status != _COMPLETE for stamp in before):
-        return DIFFERENT, causes, "the query had not ended when it was stamped"
+    if any(stamp.status != _COMPLETE for stamp in (*before, *after)):
+        was, now = (", ".join(map(_ending, side)) for side in zip(*pairs, strict=True))
+        return DIFFERENT, causes, f"when it was stamped the query {was}, now it {now}"
     return DIFFERENT, causes or ("unknown",), _told(causes, before, after)
 
 
 def _same_result(before: Stamp, after: Stamp) -> bool:
-    return before.status == after.status == _COMPLETE and (
-        before.result_digest == after.result_digest
+    if before.status != after.status:
+        return False
+    if before.status == _FAILED:
+        return before.error == after.error  # a cell that shows a refusal still shows it
+    return before.status == _COMPLETE and before.result_digest == after.result_digest
+
+
+def _ending(stamp: Stamp) -> str:
+    if stamp.status == _FAILED:
+        return f"failed (`{stamp.error}`)"
+    return {"complete": "ended", "partial": "was not read to its end"}.get(
+        stamp.status, "was interrupted"
     )
 
 
@@ -147,8 +158,8 @@ def _by_asset(receipts: Iterable[Receipt]) -> dict[str, tuple[set[Any], set[Any]
 def _told(causes: tuple[str, ...], before: Sequence[Stamp], after: Sequence[Stamp]) -> str:
     if not causes:
         return (
-            "nothing that a stamp records differs: think of local tables, Python values and "
-            "functions such as `random()`"
+            "nothing that a stamp records differs: think of rows that tie in ORDER BY with LIMIT, "
+            "local tables, Python values and functions such as `random()`"
         )
     parts = [_TELL[cause] for cause in causes if cause in _TELL]
     if "permission" in causes:

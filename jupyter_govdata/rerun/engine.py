@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,9 +159,11 @@ class Engine(NBClientEngine):
                 record.cleanup_pbar()
                 # UPSTREAM: `papermill.execute_notebook` alone names the input; it writes the
                 # notebook as soon as this returns.
-                well = run.journal is not None and "input_path" in kwargs and _all_completed(nb)
+                well = (
+                    run.journal is not None and "input_path" in kwargs and all_completed(nb.cells)
+                )
                 record.notebook_complete(is_written_by_caller=well)
-            if run.journal is not None and _all_completed(nb):
+            if run.journal is not None and all_completed(nb.cells):
                 run.journal.finish()
                 forget_later(run.journal.path)
         return record.nb
@@ -255,7 +257,7 @@ def _is_delivered(past: Journalled, output: str) -> bool:
     if not past.finished or path is None:
         return False
     try:
-        return _all_completed(read_notebook(path))
+        return all_completed(read_notebook(path).cells)
     except ConfigError:
         return False
 
@@ -281,8 +283,9 @@ def _name_cells(nb: Any) -> None:
         cell["id"] = name
 
 
-def _all_completed(nb: Any) -> bool:
-    told = (cell.metadata.get("papermill", {}).get("status") for cell in nb.cells)
+def all_completed(cells: Iterable[Any]) -> bool:
+    """Return whether every cell ran to its end."""
+    told = (cell.metadata.get("papermill", {}).get("status") for cell in cells)
     return all(status == "completed" for status in told)
 
 

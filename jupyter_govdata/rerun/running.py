@@ -13,12 +13,13 @@ from typing import Any
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from papermill.execute import execute_notebook
+from papermill.execute import ERROR_MARKER_TAG, execute_notebook
+from papermill.iorw import write_ipynb
 
 from jupyter_govdata.errors import ConfigError
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.rerun.comparing import compare
-from jupyter_govdata.rerun.engine import MUST, NO, RunOptions
+from jupyter_govdata.rerun.engine import MUST, NO, RunOptions, all_completed
 from jupyter_govdata.rerun.entry import GovDataEngine
 from jupyter_govdata.rerun.governing import refuse_secrets
 from jupyter_govdata.rerun.reading import read_notebook
@@ -94,6 +95,8 @@ def rerun(
     if not runs:
         raise ConfigError(f"the notebook `{source}` was not run: {error}")
     run = runs[0]
+    if error and _ended_well(run, target):
+        error = ""
     return RerunReport(
         notebook=source,
         out=target,
@@ -136,6 +139,19 @@ def _execute(
         return f"the kernel did not start: {exc}"
     forget_now()
     return ""
+
+
+def _ended_well(run: Run, out: Path) -> bool:
+    """Return whether every cell ran, and take back what papermill wrote about errors if so.
+
+    papermill reports any error that a cell shows, also one that the cell is tagged to raise.
+    """
+    kept = [cell for cell in run.nb.cells if ERROR_MARKER_TAG not in cell.metadata.get("tags", [])]
+    if not all_completed(kept):
+        return False
+    run.nb.cells = kept
+    write_ipynb(run.nb, str(out))
+    return True
 
 
 def _cells(run: Run) -> tuple[CellReport, ...]:

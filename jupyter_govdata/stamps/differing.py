@@ -139,12 +139,13 @@ def _compared(one: StampedCell | None, two: StampedCell | None, by: str) -> Cell
     if one is None or two is None:
         return CellDifference(one, two, by, ONLY_B if one is None else ONLY_A)
     causes = tuple(_causes(one, two))
-    ended = all(s.status == "complete" for s in (*one.stamps, *two.stamps))
+    ended = all(s.status in ("complete", "failed") for s in (*one.stamps, *two.stamps))
     if not ended:
         told = any(cause.kind == STATUS for cause in causes)
         return CellDifference(one, two, by, DIFFERENT if told else UNKNOWN, causes)
-    digests = [[s.result_digest for s in cell.stamps] for cell in (one, two)]
-    return CellDifference(one, two, by, SAME if digests[0] == digests[1] else DIFFERENT, causes)
+    # A query that is to show a refusal has the error as its result.
+    ours, theirs = ([(s.result_digest, s.error) for s in cell.stamps] for cell in (one, two))
+    return CellDifference(one, two, by, SAME if ours == theirs else DIFFERENT, causes)
 
 
 # -- causes --------------------------------------------------------------------------------------

@@ -46,7 +46,6 @@ EXIT_STATUS: Mapping[str, int] = {
 
 _ENDED = {
     "partial": "its result was not read to its end",
-    "failed": "the query failed",
     "interrupted": "the query was interrupted",
 }
 _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
@@ -175,10 +174,12 @@ def _checked(cell: StampedCell, keys: Keyset, queries: Queries) -> CheckedCell:
     changed, notes = _beside(cell, written)
     if changed:
         return made.becomes(DIFFERENT, changed, *notes)
-    ended = next((s for s in cell.stamps if s.status != "complete"), None)
+    ended = next((s for s in cell.stamps if s.status not in ("complete", "failed")), None)
     if ended is not None:
-        code = f" (`{ended.error[:64]}`)" if ended.error else ""
-        return made.becomes(NOT_REPLAYABLE, _ENDED[ended.status] + code, *notes)
+        return made.becomes(NOT_REPLAYABLE, _ENDED[ended.status], *notes)
+    failed = ", ".join(f"`{s.error[:64]}`" for s in cell.stamps if s.status == "failed")
+    if failed:
+        notes.append(f"the query failed: {failed}")
     if not any(stamp.receipts for stamp in cell.stamps):
         return made.becomes(NOT_GOVERNED, "it read no governed asset", *notes)
     return made.becomes(INTACT, "", *notes)
@@ -189,8 +190,6 @@ def _forged(stamp: Stamp, keys: Keyset) -> str:
     for receipt in stamp.receipts:
         if receipt.key_id in keys and not keys.signed(receipt):
             return f"the receipt of `{receipt.asset[:200]}` was changed: its signature does not fit"
-    if len({(r.principal, r.purpose) for r in stamp.receipts}) > 1:
-        return "its receipts are of different principals or purposes: no query has such"
     read = {(r.asset, r.snapshot_id) for r in stamp.receipts}
     for asset, pin in stamp.pins.items():
         if (asset, pin) not in read:

@@ -53,6 +53,7 @@ class Desk:
         nb = nbformat.read(path, as_version=4)
         with connect(self.lake, user=user) as session:
             for cell in nb.cells:
+                cell.outputs = []
                 for query in cell_queries(cell.source):
                     result = session.sql(query.sql, variables)
                     data, metadata = stamp_bundle(result.stamp, {})

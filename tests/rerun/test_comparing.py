@@ -65,6 +65,13 @@ def test_compare_of_a_query_that_had_failed_and_now_runs_is_different() -> None:
     found = compare(CELL, 0, (failed,), (STAMP,))
     assert found is not None
     assert found.verdict == "different"
+    assert found.why == "when it was stamped the query failed (`limit`), now it ended"
+    same = compare(CELL, 0, (failed,), (failed,))
+    assert same is not None
+    assert same.verdict == "identical"
+    other = compare(CELL, 0, (failed,), (replace(failed, error="refused"),))
+    assert other is not None
+    assert other.verdict == "different"
 
 
 def test_compare_of_a_cell_without_stamps_reports_failures_only() -> None:

@@ -296,6 +296,17 @@ def test_rerun_of_a_failing_cell_is_failed_and_keeps_what_ran(desk: Desk) -> Non
     assert report.exit_status == 4
 
 
+def test_rerun_of_a_cell_that_is_to_show_a_refusal_is_identical(desk: Desk) -> None:
+    refused = "%%govsql\nSELECT nope FROM trials.patients"
+    path = desk.notebook("refused", LOAD, refused, SQL, tags={1: "raises-exception"})
+    desk.run_in_kernel(path)
+    report = again(desk, path)
+    assert verdicts(report) == {"c1": "identical", "c2": "identical"}
+    assert (report.error, report.exit_status) == ("", 0)
+    out = nbformat.read(report.out, as_version=4)
+    assert [cell.cell_type for cell in out.cells] == ["code"] * 3  # nothing of papermill's
+
+
 # -- what it refuses -----------------------------------------------------------------------------
 
 
