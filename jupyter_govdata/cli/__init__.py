@@ -8,39 +8,47 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 from jupyter_govdata import __version__
-from jupyter_govdata.cli import (
-    compare,
-    govern,
-    lake,
-    look,
-    prove,
-    publishing,
-    reporting,
-    rerun,
-    verify,
-)
 from jupyter_govdata.errors import GovDataError, PolicyFileError
 
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    # module: its commands; a command does not wait for what the others import
+    "lake": ("init", "serve", "demo", "load"),
+    "look": ("ls", "describe", "versions", "explain", "sql"),
+    "govern": ("apply", "consent", "audit"),
+    "rerun": ("rerun",),
+    "compare": ("diff",),
+    "prove": ("stamp", "pins", "hold", "release"),
+    "verify": ("verify",),
+    "publishing": ("export",),
+    "reporting": ("report",),
+}
 
-def parser() -> argparse.ArgumentParser:
-    """Return the whole command line."""
+
+def parser(*modules: str) -> argparse.ArgumentParser:
+    """Return the command line of some modules, by default of all."""
     top = argparse.ArgumentParser(
         prog="jupyter govdata",
         description="One governed layer over life-science data.",
     )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (lake, look, govern, rerun, compare, prove, verify, publishing, reporting):
-        room.add_commands(commands)
+    for module in modules or COMMANDS:
+        import_module(f"{__name__}.{module}").add_commands(commands)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    options = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words == ["--version"]:
+        print(__version__)
+        return 0
+    asked = (module for module, commands in COMMANDS.items() if words and words[0] in commands)
+    options = parser(*asked).parse_args(words)
     try:
         status: int = options.run(options)
     except PolicyFileError as error:

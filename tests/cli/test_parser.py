@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from jupyter_govdata.cli import parser
+from jupyter_govdata.cli import COMMANDS, parser
 
 LINES = {
     "init": ["d"],
@@ -49,3 +49,9 @@ def test_command_without_arguments_it_needs_exits_with_two(
         parser().parse_args(["load", "a.csv"])
     assert left.value.code == 2
     assert "--into" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", sorted(COMMANDS))
+def test_table_of_commands_names_those_of_the_module(module: str) -> None:
+    (choices,) = (a.choices for a in parser(module)._actions if isinstance(a.choices, dict))
+    assert tuple(choices) == COMMANDS[module]
