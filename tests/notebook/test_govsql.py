@@ -41,7 +41,9 @@ def test_assigned_result_is_a_table_for_the_next_cell(notebook: Notebook, head: 
     ran = notebook.run("%%govsql\nSELECT count(*) AS n, min(1 << 3) AS m FROM res")
     assert ran.result.table.to_pylist() == [{"n": 10, "m": 8}]
     assert isinstance(notebook.shell.user_ns["res"], QueryResult)
-    assert stamps(ran)[0].receipts == ()  # nothing governed was read in this cell
+    (stamp,) = stamps(ran)
+    assert [r.asset for r in stamp.receipts] == [PATIENTS]  # of the cell before
+    assert stamp.pins == {}  # nothing governed was read in this one
 
 
 def test_result_is_the_underscore_of_the_next_cell(notebook: Notebook) -> None:
