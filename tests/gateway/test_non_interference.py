@@ -189,6 +189,7 @@ def sides(
         plain.close()
 
 
+@pytest.mark.more
 def test_random_queries_over_the_gateway_equal_plain_duckdb_over_a_permitted_copy(sides):
     """T24, T26, T36, T37, T80."""
     session, plain, known = sides

@@ -221,6 +221,7 @@ def test_crate_folder_holds_the_code_and_the_metadata_only(tmp_path):
     assert main(again) == 1
 
 
+@pytest.mark.services
 @pytest.mark.skipif("GOVDATA_CRATE_PYTHON" not in os.environ, reason="`make test-all` sets it")
 def test_crate_is_valid_against_the_published_profiles(tmp_path):
     out = exported(tmp_path, "--to", "ro-crate")
