@@ -2,7 +2,7 @@
 
 Runs in the process that runs the notebook. The state of the kernel died with the run, so every
 cell that others may need runs again. Kept is only what provably leaves nothing behind but its
-output: a `%%govsql` cell that shows its result (`docs/adr/0013-resume-runs-python-again.md`).
+output: a `%%govsql` cell that shows its result (`docs/adr/0011-resume-runs-python-again.md`).
 """
 
 from __future__ import annotations
