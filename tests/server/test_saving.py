@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -53,13 +54,17 @@ class Server:
         settings = folder / "settings"
         settings.mkdir()
         (settings / "jupyter_server_config.py").write_text(config)
+        enabled = folder / "enabled" / "jupyter_server_config.d"
+        enabled.mkdir(parents=True)
+        # Where the wheel puts it; see `test_wheel_enables_the_extension`.
+        shutil.copy(ROOT / "jupyter_govdata/server/enable.json", enabled / "jupyter_govdata.json")
         with closing(socket.socket()) as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         environment = {
             **os.environ,
             "JUPYTER_CONFIG_DIR": str(settings),
-            "JUPYTER_CONFIG_PATH": str(ROOT / "etc" / "jupyter"),
+            "JUPYTER_CONFIG_PATH": str(enabled.parent),
             "JUPYTER_NO_CONFIG": "",
             "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
