@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import zipfile
@@ -78,13 +79,21 @@ class Server:
             "--ServerApp.port_retries=0",
         ]
         command = [sys.executable, "-m", "jupyter_server", *options]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, f"--ServerApp.root_dir={self.root}"],
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
+        self._process = subprocess.Popen(
+            [*command, f"--ServerApp.root_dir={self.root}"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._copy_log, daemon=True)
+        self._reader.start()
+        assert self._ready.wait(60), self.log.read_text()
+        self._connect()
+
+    def _connect(self) -> None:
+        # It says that it runs a moment before it listens.
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -93,7 +102,16 @@ class Server:
             except URLError:
                 assert self._process.poll() is None, self.log.read_text()
                 assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.05)
+
+    def _copy_log(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines, self.log.open("w") as log:
+            for line in lines:
+                log.write(line)
+                log.flush()
+                if "is running at" in line:
+                    self._ready.set()
+        self._ready.set()  # it ended, and `_connect` says so
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(
@@ -113,6 +131,7 @@ class Server:
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(30)
+        self._reader.join(30)
 
 
 @pytest.fixture(scope="module")
