@@ -8,6 +8,7 @@ Runs everywhere (kernel, gateway, Jupyter server); imports the standard library 
     │  ├─ AccessDeniedError         the asset may be discovered, the action is not permitted
     │  ├─ PurposeError              no purpose declared, or one that nobody declared
     │  ├─ StaleDecisionError        policy or consent changed while data was streaming
+    │  ├─ GrantError                a grant that is unknown, expired or another's: ask again
     │  └─ LimitError                too many or too large: try later, or ask for less
     ├─ QueryError                   the user's SQL or parameters (line, column)
     │  └─ ColumnNotFoundError
@@ -17,6 +18,7 @@ Runs everywhere (kernel, gateway, Jupyter server); imports the standard library 
     │  ├─ LakeLockedError           another gateway serves this lake
     │  └─ LakeVersionError          the lake was made by a newer version
     ├─ StorageError                 a data file is missing, corrupt, or cannot be written
+    │  └─ FileChangedError          a granted file is no longer the one of its inventory row
     ├─ LoadError                    a source that cannot be loaded
     ├─ GatewayError
     │  ├─ GatewayUnreachableError
@@ -114,6 +116,12 @@ class StaleDecisionError(RefusalError):
     code = "stale_decision"
 
 
+class GrantError(RefusalError):
+    """A grant of files is unknown, expired or another principal's: one answer for all three."""
+
+    code = "grant"
+
+
 class LimitError(RefusalError):
     """A limit on size, memory, time or concurrency was met."""
 
@@ -193,6 +201,12 @@ class StorageError(GovDataError):
     """A data file is missing, corrupt or cannot be written."""
 
     code = "storage"
+
+
+class FileChangedError(StorageError):
+    """A granted file was replaced: its content is not the one that the inventory row is about."""
+
+    code = "file_changed"
 
 
 class LoadError(GovDataError):

@@ -79,6 +79,25 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class FileColumns:
+    """Which columns of an inventory tell where its files are and what they hold.
+
+    Args:
+        uri: Address of the file; in the gateway only.
+        size: Bytes, or empty for no such column; so the others.
+        checksum: SHA-256 (hex), or what the store calls its checksum.
+        version: Version of the object.
+        format: Format of the file.
+    """
+
+    uri: str
+    size: str = ""
+    checksum: str = ""
+    version: str = ""
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Asset:
     """A governed object with its card.
 
@@ -93,6 +112,7 @@ class Asset:
         subject: Whom rows are about, or None when they are about nobody.
         licence: Licence or terms of use, or empty.
         source: Where the data comes from, with attribution, or empty.
+        files: Of an inventory, else None.
     """
 
     name: str
@@ -105,6 +125,7 @@ class Asset:
     subject: Subject | None = None
     licence: str = ""
     source: str = ""
+    files: FileColumns | None = None
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""

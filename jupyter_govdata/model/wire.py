@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from jupyter_govdata.errors import ProtocolError
-from jupyter_govdata.model.asset import Asset, Column, Snapshot, Subject
+from jupyter_govdata.model.asset import Asset, Column, FileColumns, Snapshot, Subject
 from jupyter_govdata.model.predicate import (
     OPS,
     And,
@@ -354,6 +354,8 @@ def asset_from_wire(data: Mapping[str, Any]) -> Asset:
     fields["columns"] = tuple(column_from_wire(c) for c in data.get("columns", ()))
     subject = data.get("subject")
     fields["subject"] = Subject(**subject) if subject else None
+    files = data.get("files")
+    fields["files"] = FileColumns(**files) if files else None
     return Asset(**fields)
 
 
