@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ from jupyter_govdata.gateway.access import Access
 from jupyter_govdata.gateway.registers import Registers
 from jupyter_govdata.gateway.state import COMPILED, governance_of, with_compiled
 from jupyter_govdata.ledger import Ledger
-from jupyter_govdata.model.asset import Asset, Snapshot, asset_name
+from jupyter_govdata.model.asset import Asset, FileColumns, Snapshot, asset_name
 from jupyter_govdata.policy.governance import read_all
 from jupyter_govdata.policy.validate import check
 
@@ -168,8 +168,13 @@ class Loading:
             subject = card.subject
             if subject is not None and subject.column == old:
                 subject = replace(subject, column=new)
+            files = card.files
+            if files is not None:
+                told = {k: new if v == old else v for k, v in asdict(files).items()}
+                files = FileColumns(**told)
             self._ledger.put_card(
-                self._catalog.bind(replace(card, columns=renamed, subject=subject)), principal
+                self._catalog.bind(replace(card, columns=renamed, subject=subject, files=files)),
+                principal,
             )
 
     def tag(self, principal: str, asset: str, tag: str, snapshot_id: int) -> None:

@@ -78,8 +78,8 @@ class PolicyState:
             found = self._cache.get((principal, action, resource, purpose, stamp))
             if found is not None:
                 return found
-        if action == "select":
-            decision = self.engine.decide(principal, purpose, resource, now)
+        if action in ("select", "open"):
+            decision = self.engine.decide(principal, purpose, resource, now, action)
         else:
             decision = self.engine.allows(principal, action, resource, purpose, now)
         stamp = second if decision.now_dependent else 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from jupyter_govdata.errors import CatalogError
-from jupyter_govdata.model.asset import Asset, AssetKind, Column, Subject, asset_name
+from jupyter_govdata.model.asset import Asset, AssetKind, Column, FileColumns, Subject, asset_name
 from jupyter_govdata.policy.compare import template_columns
 from jupyter_govdata.policy.yaml_source import Node, Place, near
 
@@ -25,8 +25,10 @@ _CARD_KEYS = (
     "source",
     "tags",
     "subject",
+    "files",
     "columns",
 )
+_FILE_KEYS = ("uri", "size", "checksum", "version", "format")
 _COLUMN_KEYS = ("description", "unit", "tags", "domain")
 _DOMAIN = re.compile(r"(?:[^{}\s]|\{[^{}]+\})+")
 
@@ -116,6 +118,7 @@ class _Reader:
             tags=self._tags(fields.get("tags"), "asset", f"`{name}`"),
             columns=self._columns(name, fields.get("columns"), places),
             subject=subject,
+            files=self._files(name, kind, fields.get("files"), places),
             licence=text("licence"),
             source=text("source"),
         )
@@ -160,6 +163,21 @@ class _Reader:
         if column is None or domain is None or not self._domain(fields["domain"], domain):
             return None
         return Subject(column, domain)
+
+    def _files(
+        self, asset: str, kind: str, node: Node | None, places: dict[str, Place]
+    ) -> FileColumns | None:
+        if node is None:
+            return None
+        places[f"card:{asset}//files"] = node.place
+        if kind != "files":
+            node.error(f"`{asset}` is no inventory", "set `kind: files`, or remove `files`")
+        fields = node.fields(f"`files` of `{asset}`", _FILE_KEYS)
+        found = {key: fields[key].text(f"`{key}` of `files`") or "" for key in fields}
+        if not found.get("uri"):
+            node.error(f"`files` of `{asset}` needs `uri`", "name the column with the addresses")
+            return None
+        return FileColumns(**found)
 
     def _domain(self, node: Node, domain: str) -> bool:
         if domain and not _DOMAIN.fullmatch(domain):

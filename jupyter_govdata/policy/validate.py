@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from jupyter_govdata.errors import PolicyFileError
 from jupyter_govdata.model.asset import Asset, namespace_of
@@ -93,6 +93,9 @@ def _check_cards(governance: Governance, assets: Mapping[str, Asset]) -> Iterato
         if card.subject is not None:
             wanted = {card.subject.column, *template_columns(card.subject.domain)}
             yield from _missing(governance, name, "//subject", wanted, columns)
+        if card.files is not None:
+            wanted = {column for column in astuple(card.files) if column}
+            yield from _missing(governance, name, "//files", wanted, columns)
 
 
 def _missing(
