@@ -354,8 +354,7 @@ def asset_from_wire(data: Mapping[str, Any]) -> Asset:
     fields["columns"] = tuple(column_from_wire(c) for c in data.get("columns", ()))
     subject = data.get("subject")
     fields["subject"] = Subject(**subject) if subject else None
-    files = data.get("files")
-    fields["files"] = FileColumns(**files) if files else None
+    fields["files"] = FileColumns(**data["files"]) if data.get("files") else None
     return Asset(**fields)
 
 
