@@ -5,7 +5,7 @@ Everything here is built from decisions; nothing about a hidden asset or column 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.binding import bind, domain_columns, field_ids
 from jupyter_govdata.gateway.state import PolicyState
 from jupyter_govdata.model import view as views
-from jupyter_govdata.model.asset import Asset, Column, Snapshot, namespace_of
+from jupyter_govdata.model.asset import Asset, Column, FileColumns, Snapshot, namespace_of
 from jupyter_govdata.model.decision import Decision
 from jupyter_govdata.model.predicate import TRUE
 from jupyter_govdata.model.scan import At
@@ -203,7 +203,7 @@ class Cards:
             why = explained.sentences
             policies = tuple(name for name, _ in explained.policies)
         return AssetView(
-            asset=replace(card, columns=(), subject=None),
+            asset=replace(card, columns=(), subject=None, files=None),
             access="none",
             columns=(),
             row_filter="",
@@ -246,4 +246,8 @@ def _without_hidden(card: Asset, columns: tuple[Column, ...]) -> Asset:
         (subject.column, *domain_columns(subject.domain))
     ):
         subject = None
-    return replace(card, columns=shown, subject=subject)
+    files = card.files
+    if files is not None:
+        told = {k: column if column in names else "" for k, column in asdict(files).items()}
+        files = FileColumns(**told)
+    return replace(card, columns=shown, subject=subject, files=files)
