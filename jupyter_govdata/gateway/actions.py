@@ -16,6 +16,13 @@ from jupyter_govdata import __version__
 from jupyter_govdata.catalog import Hold
 from jupyter_govdata.errors import CatalogError, NotVisibleError, ProtocolError
 from jupyter_govdata.gateway.composer import Gateway
+from jupyter_govdata.gateway.request_actions import (
+    decide_request,
+    request_access,
+    request_scopes,
+    requests,
+    withdraw_request,
+)
 from jupyter_govdata.gateway.state import COMPILED
 from jupyter_govdata.model.asset import Snapshot
 from jupyter_govdata.model.view import AssetSummary, AssetView
@@ -229,6 +236,7 @@ ACTIONS: dict[str, Callable[[Gateway, str, Data], Any]] = {
         apply,
         audit,
         consent,
+        decide_request,
         epoch,
         explain_as,
         governance,
@@ -239,10 +247,14 @@ ACTIONS: dict[str, Callable[[Gateway, str, Data], Any]] = {
         names,
         release,
         rename_column,
+        request_access,
+        request_scopes,
+        requests,
         search,
         tag,
         versions,
         view,
         whoami,
+        withdraw_request,
     )
 }

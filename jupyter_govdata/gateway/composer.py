@@ -27,6 +27,7 @@ from jupyter_govdata.gateway.lake import (
 )
 from jupyter_govdata.gateway.loading import Loading
 from jupyter_govdata.gateway.registers import Registers
+from jupyter_govdata.gateway.requesting import Requesting
 from jupyter_govdata.gateway.scans import Scans
 from jupyter_govdata.gateway.signing import Keys, Signer, Tickets, public_keys
 from jupyter_govdata.gateway.state import PolicyStates
@@ -76,6 +77,7 @@ class Gateway:
         self.access = Access(PolicyStates(self.ledger), self.ledger, self.metrics)
         self.cards = Cards(self.access, self.catalog)
         self.holding = Holding(self.access, self.catalog)
+        self.requesting = Requesting(self.access, self.ledger)
         self.registers = Registers(self.catalog, self.ledger, config.limits.memory)
         self.loading = Loading(self.access, self.catalog, self.ledger, self.registers)
         self.scans = Scans(

@@ -26,6 +26,7 @@ from jupyter_govdata.ledger.records import (
     utc_now,
     visible,
 )
+from jupyter_govdata.ledger.requests import Requests
 from jupyter_govdata.ledger.schema import loads
 from jupyter_govdata.ledger.store import Store
 from jupyter_govdata.model.asset import Asset
@@ -43,6 +44,7 @@ class Ledger:
         self._audit = Audit(store)
         self._consent = ConsentRegister(store)
         self._governance = Governance(store)
+        self.requests = Requests(store, self._governance)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Ledger:

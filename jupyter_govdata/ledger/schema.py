@@ -130,6 +130,25 @@ loads = Table(
     Column("by", Text, nullable=False),
     Column("when", String(40), nullable=False),
 )
+# `state` is what was decided; that `until` is past shows in what is read, not in what is stored.
+requests = Table(
+    "govdata_request",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("asset", String(200), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("requested_at", String(40), nullable=False),
+    Column("until", String(40), nullable=True),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_at", String(40), nullable=True),
+    Column("decision_reason", Text, nullable=False),
+    Index("govdata_request_principal", "principal", "asset"),
+    Index("govdata_request_state", "state", "asset"),
+)
 
 # A guard against accidents; whoever owns the database can drop it, which the chain then shows.
 _NO_CHANGE = """
@@ -151,7 +170,8 @@ _APPEND_ONLY = {
 
 
 def _version_1(conn: Connection) -> None:
-    metadata.create_all(conn)
+    later = {requests.name}
+    metadata.create_all(conn, [t for t in metadata.sorted_tables if t.name not in later])
     for statement in _APPEND_ONLY[conn.dialect.name]:
         conn.exec_driver_sql(statement)
     conn.execute(epochs.insert().values(id=1, epoch=0, consent=0))
@@ -159,7 +179,11 @@ def _version_1(conn: Connection) -> None:
     conn.execute(meta.insert().values(key="version", value="0"))
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1,)
+def _version_2(conn: Connection) -> None:
+    requests.create(conn)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2)
 
 
 def found_version(conn: Connection) -> int:

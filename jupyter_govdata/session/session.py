@@ -35,12 +35,13 @@ from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.session.catalog import SessionCatalog
 from jupyter_govdata.session.conditions import Where, condition, version, with_moment
 from jupyter_govdata.session.holding import HoldingMixin
+from jupyter_govdata.session.requesting import RequestingMixin
 from jupyter_govdata.session.sources import counts, governance_files, problems_found, provenance
 
 OnProgress = Callable[[int, int | None, int | None], None]
 
 
-class Session(HoldingMixin):
+class Session(HoldingMixin, RequestingMixin):
     """A principal at a gateway: queries, scans, the catalog, loading.
 
     Made by `connect`; usable as a context manager. All sessions are independent.
