@@ -10,6 +10,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
+JLPM   := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
+
 # What decides whether an installed environment is still the right one.
 INPUTS := pyproject.toml Makefile
 
@@ -29,6 +31,23 @@ test: $(VENV)/.test lint  ## Lint, types and every test that needs no server
 test-all: $(VENV)/.test $(VENV)/.crate lint  ## All tests: servers, attacks, slow ones, more fuzzing
 	GOVDATA_CRATE_PYTHON=$(CURDIR)/$(VENV)/crate/bin/python GOVDATA_TEST_ALL=1 GOVDATA_NON_INTERFERENCE_QUERIES=3000 \
 	  tests/services/postgres.sh run $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lab
+lab: $(VENV)/.test  ## Build the JupyterLab extension into jupyter_govdata/labextension (needs node)
+	$(JLPM) install --immutable
+	$(JLPM) build
+
+.PHONY: lab-check
+lab-check: $(VENV)/.test  ## Check the JupyterLab extension: types, style, tests, and that its build is committed
+	@command -v node >/dev/null || { echo "there is no node: install Node.js 20.19 or newer, or leave labextension/ as it is"; exit 1; }
+	$(JLPM) install --immutable
+	$(JLPM) check
+	$(JLPM) lint
+	$(JLPM) test
+	rm -rf $(VENV)/lab-before && cp -r jupyter_govdata/labextension $(VENV)/lab-before
+	$(JLPM) build
+	@diff -r $(VENV)/lab-before jupyter_govdata/labextension \
+	  || { echo "jupyter_govdata/labextension was not built from labextension/: it is now, commit it"; exit 1; }
 
 .PHONY: lint
 lint: $(VENV)/.test  ## Check style, format and types
