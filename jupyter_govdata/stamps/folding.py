@@ -160,13 +160,13 @@ class _Reading:
 
 def _readings(nb: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Iterator[_Reading]:
     cells = [_mapping(cell) for cell in _items(nb.get("cells"))]
-    ids = Counter(str(cell.get("id", "")) for cell in cells)
+    ids = Counter(_id(cell) for cell in cells)
     whole = _mapping(_namespace(nb).get("cells"))
     replaced = _copies(before or {})
     for place, cell in enumerate(cells):
         if cell.get("cell_type", "code") != "code":
             continue
-        name = str(cell.get("id", ""))
+        name = _id(cell)
         if not _CELL_ID.fullmatch(name) or ids[name] > 1:
             name = f"#{place}"
         yield _reading(name, place, cell, whole.get(name, replaced.get(name)))
@@ -232,7 +232,8 @@ def _of_outputs(cell: Mapping[str, Any]) -> tuple[list[Any], str, list[str]]:
 
 def _is_copy(copy: Mapping[str, Any]) -> bool:
     return (
-        copy.get("v") == COPY_FORMAT
+        type(copy.get("v")) is int
+        and copy["v"] == COPY_FORMAT
         and isinstance(copy.get("source"), str)
         and bool(_HEX.fullmatch(copy["source"]))
         and isinstance(copy.get("stamps"), list)
@@ -266,6 +267,11 @@ def _write(
 
 def _namespace(holder: Mapping[str, Any]) -> Mapping[str, Any]:
     return _mapping(_mapping(holder.get("metadata")).get(NAMESPACE))
+
+
+def _id(cell: Mapping[str, Any]) -> str:
+    found = cell.get("id")
+    return found if isinstance(found, str) else ""
 
 
 def _text(value: Any) -> str:
