@@ -7,7 +7,7 @@ calls it has decided.
 from jupyter_govdata.catalog.catalog import Catalog
 from jupyter_govdata.catalog.holding import Hold, Lifetime
 from jupyter_govdata.catalog.types import normalise_schema
-from jupyter_govdata.catalog.versions import Version
+from jupyter_govdata.catalog.versions import Step, Version
 from jupyter_govdata.catalog.writing import Limits
 
-__all__ = ["Catalog", "Hold", "Lifetime", "Limits", "Version", "normalise_schema"]
+__all__ = ["Catalog", "Hold", "Lifetime", "Limits", "Step", "Version", "normalise_schema"]

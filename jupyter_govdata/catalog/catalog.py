@@ -35,7 +35,7 @@ from jupyter_govdata.catalog.loading import (
 from jupyter_govdata.catalog.planning import Listed, PlanCache, file_check, list_files, local_path
 from jupyter_govdata.catalog.planning import plan as planned
 from jupyter_govdata.catalog.types import split_doc
-from jupyter_govdata.catalog.versions import Version, described, resolve, versions
+from jupyter_govdata.catalog.versions import Step, Version, described, history, resolve, versions
 from jupyter_govdata.catalog.writing import Limits
 from jupyter_govdata.errors import CatalogError, ColumnNotFoundError, ConfigError
 from jupyter_govdata.model.asset import NAME_PART, Asset, Column, Snapshot, asset_name
@@ -168,6 +168,12 @@ class Catalog:
     def versions(self, name: str) -> list[Snapshot]:
         """Return all snapshots that are kept, oldest first."""
         return versions(self._table(name))
+
+    def history(
+        self, name: str, offset: int = 0, limit: int | None = None
+    ) -> tuple[int, list[Step]]:
+        """Return how many snapshots are kept, and a page of them with columns, newest first."""
+        return history(self._table(name), offset, limit)
 
     # -- change ------------------------------------------------------------------------------
 

@@ -152,7 +152,42 @@ def described(table: Table, snapshot: IceSnapshot) -> Snapshot:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A snapshot, its columns, and those of the kept snapshot before it (None: it is the first)."""
+
+    snapshot: Snapshot
+    columns: tuple[PlanColumn, ...]
+    before: tuple[PlanColumn, ...] | None
+
+
+def _kept(table: Table) -> list[IceSnapshot]:
+    return sorted(table.metadata.snapshots, key=lambda s: (s.timestamp_ms, s.sequence_number or 0))
+
+
 def versions(table: Table) -> list[Snapshot]:
     """Return all snapshots that are kept, oldest first."""
-    kept = sorted(table.metadata.snapshots, key=lambda s: (s.timestamp_ms, s.sequence_number or 0))
-    return [described(table, s) for s in kept]
+    return [described(table, s) for s in _kept(table)]
+
+
+def history(table: Table, offset: int, limit: int | None) -> tuple[int, list[Step]]:
+    """Return how many snapshots are kept, and a page of them, newest first."""
+    kept = _kept(table)[::-1]
+    end = len(kept) if limit is None else offset + limit
+    page = kept[offset : end + 1]
+    columns = [_columns(table, snapshot) for snapshot in page]
+    steps = [
+        Step(described(table, snapshot), columns[i], columns[i + 1] if i + 1 < len(page) else None)
+        for i, snapshot in enumerate(page[: end - offset])
+    ]
+    return len(kept), steps
+
+
+def _columns(table: Table, snapshot: IceSnapshot) -> tuple[PlanColumn, ...]:
+    known = table.schemas()
+    schema = (
+        known.get(snapshot.schema_id, table.schema())
+        if snapshot.schema_id is not None
+        else (table.schema())
+    )
+    return tuple(PlanColumn(f.field_id, f.name, str(f.field_type)) for f in schema.fields)

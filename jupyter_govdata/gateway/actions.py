@@ -24,9 +24,18 @@ from jupyter_govdata.gateway.request_actions import (
     withdraw_request,
 )
 from jupyter_govdata.gateway.state import COMPILED
-from jupyter_govdata.model.asset import Snapshot
+from jupyter_govdata.model.browsing import MAX_DEPTH, CatalogPage, Citation
 from jupyter_govdata.model.view import AssetSummary, AssetView
 from jupyter_govdata.model.wire import at_from_wire
+from jupyter_govdata.model.wire_browsing import (
+    browse_from_wire,
+    comparison_to_wire,
+    lineage_to_wire,
+    page_of,
+    snapshot_id_of,
+    versions_to_wire,
+    whole_number,
+)
 
 Data = Mapping[str, Any]
 
@@ -99,18 +108,18 @@ def keys(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
 
 def ls(gateway: Gateway, principal: str, data: Data) -> tuple[AssetSummary, ...]:
     """List visible assets, optionally of one `namespace`."""
-    return gateway.cards.ls(principal, _optional(data, "namespace"), _optional(data, "purpose"))
+    return gateway.browsing.ls(principal, _optional(data, "namespace"), _optional(data, "purpose"))
 
 
 def names(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
     """Name the visible assets, and the epoch that the answer is of."""
-    state_epoch, found = gateway.cards.names(principal, _optional(data, "purpose"))
+    state_epoch, found = gateway.browsing.names(principal, _optional(data, "purpose"))
     return {"epoch": state_epoch, "names": found}
 
 
 def search(gateway: Gateway, principal: str, data: Data) -> tuple[AssetSummary, ...]:
     """List visible assets that match all words of `text`."""
-    return gateway.cards.search(principal, _text(data, "text"), _optional(data, "purpose"))
+    return gateway.browsing.search(principal, _text(data, "text"), _optional(data, "purpose"))
 
 
 def view(gateway: Gateway, principal: str, data: Data) -> AssetView:
@@ -120,9 +129,51 @@ def view(gateway: Gateway, principal: str, data: Data) -> AssetView:
     )
 
 
-def versions(gateway: Gateway, principal: str, data: Data) -> tuple[Snapshot, ...]:
-    """List the snapshots of `asset`, newest first."""
-    return gateway.cards.versions(principal, _text(data, "asset"), _optional(data, "purpose"))
+def browse(gateway: Gateway, principal: str, data: Data) -> CatalogPage:
+    """Return a page of visible assets by text and facets, with counts."""
+    ask = browse_from_wire(data)
+    return gateway.browsing.browse(principal, ask, _optional(data, "purpose"))
+
+
+def versions(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """List the snapshots of `asset`, newest first; a page of them, or all without `limit`."""
+    offset, limit = page_of(data)
+    page = gateway.versions.page(
+        principal,
+        _text(data, "asset"),
+        _optional(data, "purpose"),
+        offset,
+        None if data.get("limit") is None else limit,
+    )
+    return versions_to_wire(page)
+
+
+def compare_versions(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Say what lies between the snapshots `from` and `to` of `asset`."""
+    found = gateway.versions.compare(
+        principal,
+        _text(data, "asset"),
+        _optional(data, "purpose"),
+        snapshot_id_of(data, "from"),
+        snapshot_id_of(data, "to"),
+    )
+    return comparison_to_wire(found)
+
+
+def lineage(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+    """Return the graph of what `asset` was made from and what was made from it."""
+    depth = whole_number(data, "depth", 1, MAX_DEPTH, 3)
+    found = gateway.lineage.around(
+        principal, _text(data, "asset"), _optional(data, "purpose"), depth
+    )
+    return lineage_to_wire(found)
+
+
+def citation(gateway: Gateway, principal: str, data: Data) -> Citation:
+    """Say how to cite `asset`, now or `at` a version."""
+    return gateway.versions.cite(
+        principal, _text(data, "asset"), _optional(data, "purpose"), at_from_wire(data.get("at"))
+    )
 
 
 def explain_as(gateway: Gateway, principal: str, data: Data) -> AssetView:
@@ -235,6 +286,9 @@ ACTIONS: dict[str, Callable[[Gateway, str, Data], Any]] = {
     for act in (
         apply,
         audit,
+        browse,
+        citation,
+        compare_versions,
         consent,
         decide_request,
         epoch,
@@ -243,6 +297,7 @@ ACTIONS: dict[str, Callable[[Gateway, str, Data], Any]] = {
         hold,
         holds,
         keys,
+        lineage,
         ls,
         names,
         release,

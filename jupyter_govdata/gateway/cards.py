@@ -1,4 +1,4 @@
-"""What a principal is told: listings, cards, versions, explanations. Runs in the gateway.
+"""What a principal is told of one asset: its card, and why it is so. Runs in the gateway.
 
 Everything here is built from decisions; nothing about a hidden asset or column passes.
 """
@@ -14,17 +14,19 @@ from jupyter_govdata.errors import NotVisibleError, PurposeError
 from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.binding import bind, domain_columns, field_ids
 from jupyter_govdata.gateway.state import PolicyState
+from jupyter_govdata.gateway.versions import told
 from jupyter_govdata.model import view as views
-from jupyter_govdata.model.asset import Asset, Column, FileColumns, Snapshot, namespace_of
+from jupyter_govdata.model.asset import Asset, Column, FileColumns, Snapshot
 from jupyter_govdata.model.decision import Decision
 from jupyter_govdata.model.predicate import TRUE
 from jupyter_govdata.model.scan import At
-from jupyter_govdata.model.view import AssetSummary, AssetView, ColumnAccess
+from jupyter_govdata.model.view import AssetView, ColumnAccess
 from jupyter_govdata.policy.explain import explain
 from jupyter_govdata.storage import shown_schema
 
 
-def _access(decision: Decision | None) -> views.Access:
+def access_of(decision: Decision | None) -> views.Access:
+    """Return the summary of a decision; None is no decision for want of a purpose."""
     if decision is None or not decision.permitted:
         return "none"
     if decision.masks or decision.hidden:
@@ -52,79 +54,44 @@ class Cards:
                 raise
             return ""
 
-    def names(self, principal: str, declared: str | None) -> tuple[int, tuple[str, ...]]:
-        """Return the epoch and the sorted names that the principal may discover under it.
+    def situation(self, principal: str, declared: str | None) -> tuple[PolicyState, str]:
+        """Return the policy state and the purpose that count; empty where none is declared.
 
-        Nothing is decided but `discover`: cheap enough for every keystroke's completion.
+        Raises:
+            AuthenticationError: The lake does not know the principal.
+            PurposeError: A purpose was declared that the lake does not know.
         """
         state = self._access.state()
-        purpose = self._purpose(state, principal, declared)
-        return state.epoch, state.engine.discoverable(principal, purpose, utc_now())
+        return state, self._purpose(state, principal, declared)
 
-    def ls(
-        self, principal: str, namespace: str | None, declared: str | None
-    ) -> tuple[AssetSummary, ...]:
-        """List the assets that the principal may discover, sorted by name."""
-        state = self._access.state()
-        purpose = self._purpose(state, principal, declared)
-        names = state.engine.discoverable(principal, purpose, utc_now())
-        return tuple(
-            self._summary(state, principal, purpose, state.assets[name])
-            for name in names
-            if namespace is None or namespace_of(name) == namespace
-        )
+    def require_visible(
+        self, principal: str, asset: str, declared: str | None
+    ) -> tuple[PolicyState, str]:
+        """Return the situation, if the principal may know of the asset in it.
 
-    def search(self, principal: str, text: str, declared: str | None) -> tuple[AssetSummary, ...]:
-        """List discoverable assets whose name, description, tags or visible columns hold every
-        word of `text`, ignoring case.
+        Raises:
+            NotVisibleError: Missing or hidden.
         """
-        state = self._access.state()
-        purpose = self._purpose(state, principal, declared)
-        words = text.casefold().split()
-        found = []
-        for summary in self.ls(principal, None, declared):
-            card = state.assets[summary.name]
-            visible = self._visible(state, principal, purpose, card)
-            hay = " ".join(
-                (
-                    card.name,
-                    card.description,
-                    *card.tags,
-                    *card.tags.values(),
-                    *(f"{c.name} {c.description}" for c in visible),
-                )
-            ).casefold()
-            if all(word in hay for word in words):
-                found.append(summary)
-        return tuple(found)
+        state, purpose = self.situation(principal, declared)
+        self._access.require_visible(state, principal, asset, purpose, "discover")
+        return state, purpose
 
-    def _decision(
+    def decision(
         self, state: PolicyState, principal: str, purpose: str, asset: str
     ) -> Decision | None:
+        """Return what the principal sees of an asset; None where no purpose is declared."""
         if not purpose:
             return None
         return state.decide(principal, "select", asset, purpose, utc_now())
 
-    def _visible(
+    def visible(
         self, state: PolicyState, principal: str, purpose: str, card: Asset
     ) -> tuple[Column, ...]:
-        decision = self._decision(state, principal, purpose, card.name)
+        """Return the columns of an asset that the principal sees, masked ones included."""
+        decision = self.decision(state, principal, purpose, card.name)
         if decision is None or not decision.permitted:
             return ()
         return tuple(c for c in card.columns if c.name not in decision.hidden)
-
-    def _summary(
-        self, state: PolicyState, principal: str, purpose: str, card: Asset
-    ) -> AssetSummary:
-        return AssetSummary(
-            name=card.name,
-            kind=card.kind,
-            description=card.description,
-            access=_access(self._decision(state, principal, purpose, card.name)),
-            owner=card.owner,
-            steward=card.steward,
-            tags=dict(card.tags),
-        )
 
     def view(self, principal: str, asset: str, at: At | None, declared: str | None) -> AssetView:
         """Describe an asset as the principal sees it.
@@ -133,12 +100,9 @@ class Cards:
             NotVisibleError: Missing or hidden.
             SnapshotNotFoundError: No such version.
         """
-        state = self._access.state()
-        self._access.principal(state, principal)
-        purpose = self._purpose(state, principal, declared)
-        self._access.require_visible(state, principal, asset, purpose, "discover")
+        state, purpose = self.require_visible(principal, asset, declared)
         card = state.assets[asset]
-        decision = self._decision(state, principal, purpose, asset)
+        decision = self.decision(state, principal, purpose, asset)
         if decision is None or not decision.permitted:
             return self._closed(state, card, purpose, decision)
         version = self._version(asset, at)
@@ -158,9 +122,11 @@ class Cards:
             )
             for name in bound.visible
         )
+        shown_card = _without_hidden(card, columns)
+        snapshot = self._snapshot(asset, version, decision)
         return AssetView(
-            asset=_without_hidden(card, columns),
-            access=_access(decision),
+            asset=shown_card,
+            access=access_of(decision),
             columns=tuple(
                 ColumnAccess(n, bound.masks[n].kind, bound.masks[n].policy)
                 if n in bound.masks
@@ -172,8 +138,9 @@ class Cards:
             policies=tuple(name for name, _ in explained.policies),
             purpose=purpose,
             epoch=state.epoch,
-            snapshot=self._snapshot(asset, version, decision),
+            snapshot=snapshot,
             arrow_schema=visible.serialize().to_pybytes(),
+            completeness=views.completeness(shown_card, snapshot),
         )
 
     def _version(self, asset: str, at: At | None) -> Version | None:
@@ -185,7 +152,7 @@ class Cards:
 
     def _snapshot(self, asset: str, version: Version, decision: Decision) -> Snapshot | None:
         made = (s for s in self._catalog.versions(asset) if s.snapshot_id == version.snapshot_id)
-        return next((_told(s, decision) for s in made), None)
+        return next((told(s, decision) for s in made), None)
 
     def _closed(
         self, state: PolicyState, card: Asset, purpose: str, decision: Decision | None
@@ -202,8 +169,9 @@ class Cards:
             explained = explain(decision, card, state.governance)
             why = explained.sentences
             policies = tuple(name for name, _ in explained.policies)
+        shown = replace(card, columns=(), subject=None, files=None)
         return AssetView(
-            asset=replace(card, columns=(), subject=None, files=None),
+            asset=shown,
             access="none",
             columns=(),
             row_filter="",
@@ -212,27 +180,8 @@ class Cards:
             purpose=purpose,
             epoch=state.epoch,
             snapshot=None,
+            completeness=views.completeness(shown, None),
         )
-
-    def versions(self, principal: str, asset: str, declared: str | None) -> tuple[Snapshot, ...]:
-        """List an asset's versions, newest first.
-
-        Row counts are shown only to those who see all rows: under a row filter they would count
-        hidden rows.
-
-        Raises:
-            RefusalError: Not visible, or `select` is not permitted.
-        """
-        _, _, decision = self._access.select(principal, asset, declared)
-        found = sorted(self._catalog.versions(asset), key=lambda s: s.committed_at, reverse=True)
-        return tuple(_told(s, decision) for s in found)
-
-
-def _told(snapshot: Snapshot, decision: Decision) -> Snapshot:
-    """Return a snapshot without what would count hidden rows (T31)."""
-    if decision.row_filter == TRUE:
-        return snapshot
-    return replace(snapshot, added_rows=None, removed_rows=None, total_rows=None, provenance={})
 
 
 def _without_hidden(card: Asset, columns: tuple[Column, ...]) -> Asset:

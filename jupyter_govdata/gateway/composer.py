@@ -13,6 +13,7 @@ from jupyter_govdata.config import GatewayConfig
 from jupyter_govdata.errors import PolicyFileError
 from jupyter_govdata.gateway.access import Access
 from jupyter_govdata.gateway.anchor import AnchorFile
+from jupyter_govdata.gateway.browsing import Browsing
 from jupyter_govdata.gateway.cards import Cards
 from jupyter_govdata.gateway.health import HealthServer, Metrics
 from jupyter_govdata.gateway.holding import Holding
@@ -25,12 +26,14 @@ from jupyter_govdata.gateway.lake import (
     read_governance_files,
     read_lake_file,
 )
+from jupyter_govdata.gateway.lineage import LineageGraph
 from jupyter_govdata.gateway.loading import Loading
 from jupyter_govdata.gateway.registers import Registers
 from jupyter_govdata.gateway.requesting import Requesting
 from jupyter_govdata.gateway.scans import Scans
 from jupyter_govdata.gateway.signing import Keys, Signer, Tickets, public_keys
 from jupyter_govdata.gateway.state import PolicyStates
+from jupyter_govdata.gateway.versions import Versions
 from jupyter_govdata.ledger import ChainReport
 
 
@@ -76,6 +79,9 @@ class Gateway:
         self.identity = Identity(config, self.lake.lake_id, keys.embedded)
         self.access = Access(PolicyStates(self.ledger), self.ledger, self.metrics)
         self.cards = Cards(self.access, self.catalog)
+        self.browsing = Browsing(self.cards)
+        self.versions = Versions(self.access, self.catalog)
+        self.lineage = LineageGraph(self.cards)
         self.holding = Holding(self.access, self.catalog)
         self.requesting = Requesting(self.access, self.ledger)
         self.registers = Registers(self.catalog, self.ledger, config.limits.memory)

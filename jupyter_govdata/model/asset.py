@@ -11,6 +11,8 @@ from typing import Literal
 from jupyter_govdata.errors import CatalogError
 
 AssetKind = Literal["table", "files", "embeddings", "model", "report"]
+RISK_CLASSES = ("low", "moderate", "high")
+"""How bad it would be if the data were wrong, lost or seen by others."""
 NAME_PART = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -113,6 +115,13 @@ class Asset:
         licence: Licence or terms of use, or empty.
         source: Where the data comes from, with attribution, or empty.
         files: Of an inventory, else None.
+        generated_by: How and by whom it was generated, or empty.
+        transformations: What was done to it since, or empty.
+        quality: Checks that were made, each with what it found.
+        suitable_for: What it can be used for, or empty.
+        limitations: What it cannot show, or empty.
+        intended_use: What it was made for, or empty.
+        risk_class: One of `RISK_CLASSES`, or empty.
     """
 
     name: str
@@ -126,6 +135,13 @@ class Asset:
     licence: str = ""
     source: str = ""
     files: FileColumns | None = None
+    generated_by: str = ""
+    transformations: str = ""
+    quality: tuple[str, ...] = ()
+    suitable_for: str = ""
+    limitations: str = ""
+    intended_use: str = ""
+    risk_class: str = ""
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""

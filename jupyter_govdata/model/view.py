@@ -28,6 +28,7 @@ class AssetSummary:
 
     Args:
         access: ``masked`` may also be filtered; ``none`` means visible, but `select` is refused.
+        matched: Visible columns that a search matched, in order.
     """
 
     name: str
@@ -37,6 +38,22 @@ class AssetSummary:
     owner: str
     steward: str
     tags: dict[str, str]
+    matched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """How much of a card is filled in.
+
+    Args:
+        filled: What the card says, e.g. ``source``, ``limitations``, ``columns``.
+        missing: What it does not say.
+        share: Filled among all, 0 to 1.
+    """
+
+    filled: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,7 @@ class AssetView:
         snapshot: The version described, or None for an asset without data.
         arrow_schema: IPC-serialised Arrow schema of a scan of all visible columns; empty when
             `select` is refused.
+        completeness: How much of the card is filled in, hidden columns left out.
     """
 
     asset: Asset
@@ -68,8 +86,44 @@ class AssetView:
     epoch: int
     snapshot: Snapshot | None
     arrow_schema: bytes = b""
+    completeness: Completeness = Completeness()
 
     @property
     def masked(self) -> dict[str, MaskKind]:
         """Masked columns and how they are masked."""
         return {c.column: c.mask for c in self.columns if c.mask is not None}
+
+
+_SAID = (
+    "description",
+    "owner",
+    "steward",
+    "licence",
+    "source",
+    "generated_by",
+    "transformations",
+    "quality",
+    "suitable_for",
+    "limitations",
+    "intended_use",
+    "risk_class",
+)
+
+
+def completeness(asset: Asset, snapshot: Snapshot | None) -> Completeness:
+    """Return how much of a card is filled in.
+
+    ``version`` is filled by data, ``columns`` by a description of every column shown; an asset
+    without columns is not asked for any.
+
+    Args:
+        asset: The card as it is shown.
+        snapshot: The version shown with it, or None.
+    """
+    facts = {key: bool(getattr(asset, key)) for key in _SAID}
+    if asset.columns:
+        facts["version"] = snapshot is not None
+        facts["columns"] = all(column.description for column in asset.columns)
+    filled = tuple(key for key, said in facts.items() if said)
+    missing = tuple(key for key, said in facts.items() if not said)
+    return Completeness(filled, missing, round(len(filled) / len(facts), 3))

@@ -34,7 +34,7 @@ from jupyter_govdata.model.predicate import (
 )
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.stamp import Receipt
-from jupyter_govdata.model.view import AssetSummary, AssetView, ColumnAccess
+from jupyter_govdata.model.view import AssetSummary, AssetView, ColumnAccess, Completeness
 
 MAX_DEPTH = 64
 MAX_NAME = 1_000
@@ -355,6 +355,7 @@ def asset_from_wire(data: Mapping[str, Any]) -> Asset:
     subject = data.get("subject")
     fields["subject"] = Subject(**subject) if subject else None
     fields["files"] = FileColumns(**data["files"]) if data.get("files") else None
+    fields["quality"] = tuple(data.get("quality", ()))
     return Asset(**fields)
 
 
@@ -368,7 +369,7 @@ def snapshot_from_wire(data: Mapping[str, Any]) -> Snapshot:
 
 def summary_from_wire(data: Mapping[str, Any]) -> AssetSummary:
     """Reverse `to_wire` for an `AssetSummary`."""
-    return AssetSummary(**data)
+    return AssetSummary(**{**data, "matched": tuple(data.get("matched", ()))})
 
 
 def view_from_wire(data: Mapping[str, Any]) -> AssetView:
@@ -380,6 +381,10 @@ def view_from_wire(data: Mapping[str, Any]) -> AssetView:
     fields["policies"] = tuple(data["policies"])
     fields["snapshot"] = snapshot_from_wire(data["snapshot"]) if data["snapshot"] else None
     fields["arrow_schema"] = base64.b64decode(data["arrow_schema"])
+    told = data["completeness"]
+    fields["completeness"] = Completeness(
+        tuple(told["filled"]), tuple(told["missing"]), told["share"]
+    )
     return AssetView(**fields)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from jupyter_govdata.model.asset import Snapshot
 from jupyter_govdata.model.scan import At
 from jupyter_govdata.model.view import AssetSummary, AssetView
-from jupyter_govdata.model.wire import snapshot_from_wire, summary_from_wire
+from jupyter_govdata.model.wire import summary_from_wire
+from jupyter_govdata.model.wire_browsing import versions_from_wire
 from jupyter_govdata.session.conditions import version
 
 
@@ -51,7 +52,8 @@ class SessionCatalog:
         Raises:
             RefusalError: Not visible, or not readable.
         """
-        return [snapshot_from_wire(s) for s in self._act("versions", {"asset": asset})]
+        page = versions_from_wire(self._act("versions", {"asset": asset}))
+        return [version.snapshot for version in page.versions]
 
     def tag(self, asset: str, tag: str, snapshot_id: int) -> None:
         """Name a snapshot.

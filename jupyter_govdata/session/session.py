@@ -32,6 +32,7 @@ from jupyter_govdata.query.dryrun import DryRun
 from jupyter_govdata.query.engine import DEFAULT_SCAN_CACHE, QueryEngine
 from jupyter_govdata.query.progress import Progress
 from jupyter_govdata.query.result import QueryResult
+from jupyter_govdata.session.browsing import BrowsingMixin
 from jupyter_govdata.session.catalog import SessionCatalog
 from jupyter_govdata.session.conditions import Where, condition, version, with_moment
 from jupyter_govdata.session.holding import HoldingMixin
@@ -41,7 +42,7 @@ from jupyter_govdata.session.sources import counts, governance_files, problems_f
 OnProgress = Callable[[int, int | None, int | None], None]
 
 
-class Session(HoldingMixin, RequestingMixin):
+class Session(BrowsingMixin, HoldingMixin, RequestingMixin):
     """A principal at a gateway: queries, scans, the catalog, loading.
 
     Made by `connect`; usable as a context manager. All sessions are independent.
