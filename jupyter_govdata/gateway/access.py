@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 from jupyter_govdata.errors import (
     AccessDeniedError,
@@ -100,9 +100,13 @@ class Access:
             raise refusal
 
     def select(
-        self, principal: str, asset: str, declared: str | None
+        self,
+        principal: str,
+        asset: str,
+        declared: str | None,
+        action: Literal["select", "open"] = "select",
     ) -> tuple[PolicyState, str, Decision]:
-        """Decide `select` on an asset: the state, the purpose and a decision that permits.
+        """Decide an action on rows of an asset: the state, the purpose, a decision that permits.
 
         Raises:
             RefusalError: Not visible, no purpose, or not permitted; recorded.
@@ -112,12 +116,12 @@ class Access:
         try:
             purpose = self.purpose(state, principal, declared)
         except PurposeError as refusal:
-            self.record_refusal(state, principal, "select", asset, declared or "", refusal)
+            self.record_refusal(state, principal, action, asset, declared or "", refusal)
             raise
-        self.require_visible(state, principal, asset, purpose, "select")
-        decision = state.decide(principal, "select", asset, purpose, utc_now())
+        self.require_visible(state, principal, asset, purpose, action)
+        decision = state.decide(principal, action, asset, purpose, utc_now())
         if not decision.permitted:
-            self._refuse(state, decision)
+            self.refuse(state, decision)
         return state, purpose, decision
 
     def require(
@@ -135,7 +139,7 @@ class Access:
             self.require_visible(state, principal, resource, purpose, action)
         decision = state.decide(principal, action, resource, purpose, utc_now())
         if not decision.permitted:
-            self._refuse(state, decision)
+            self.refuse(state, decision)
         self.record(principal, action, resource, decision).wait()
         return decision
 
@@ -148,7 +152,12 @@ class Access:
         known = asset in self.state().assets
         return self.require(principal, "publish", asset if known else namespace_of(asset), declared)
 
-    def _refuse(self, state: PolicyState, decision: Decision) -> None:
+    def refuse(self, state: PolicyState, decision: Decision) -> NoReturn:
+        """Record a decision that does not permit, and refuse by it.
+
+        Raises:
+            AccessDeniedError: Always.
+        """
         named = "the lake" if decision.asset == "*" else f"`{decision.asset}`"
         refusal = AccessDeniedError(
             f"refused: `{decision.action}` on {named}: "

@@ -165,8 +165,8 @@ class Scans:
         names = field_ids(version.schema)
         bound = bind(decision, state.assets[flat.asset], names)
         columns = flat.columns if flat.columns is not None else bound.visible
-        _require_visible(flat, columns, bound)
-        visible = _visible_schema(version.schema, bound)
+        require_visible(flat, columns, bound)
+        visible = visible_schema(version.schema, bound)
         check_predicate(flat.predicate, visible)
         # SECURITY: files are chosen by raw values, so by no condition on a masked column.
         raw, _ = split_predicate(flat.predicate, bound.masks)
@@ -325,7 +325,7 @@ class Scans:
                     del self._active[principal]
 
 
-def _require_visible(flat: FlatScan, columns: tuple[str, ...], bound: BoundDecision) -> None:
+def require_visible(flat: FlatScan, columns: tuple[str, ...], bound: BoundDecision) -> None:
     visible = set(bound.visible)
     for name in (*columns, *sorted(columns_of(flat.predicate))):
         if name not in visible:
@@ -337,7 +337,7 @@ def _require_visible(flat: FlatScan, columns: tuple[str, ...], bound: BoundDecis
             )
 
 
-def _visible_schema(schema: pa.Schema, bound: BoundDecision) -> pa.Schema:
+def visible_schema(schema: pa.Schema, bound: BoundDecision) -> pa.Schema:
     shown = shown_schema(schema, bound.masks)
     return pa.schema([shown.field(name) for name in bound.visible])
 

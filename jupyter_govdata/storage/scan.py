@@ -11,8 +11,9 @@ so it runs inside the reading engine together with the row filter.
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.fs
@@ -39,6 +40,7 @@ BATCH_ROWS = 65_536
 BATCH_BYTES = 16 << 20
 """Compressed; batches of wide rows get fewer rows than `BATCH_ROWS`."""
 _COUNTED = 1 << 20
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def open_scan(
     threads: int = 2,
     batch_rows: int = BATCH_ROWS,
     filesystem: pa.fs.FileSystem | None = None,
+    unmasked: Mapping[str, str] = NOTHING,
 ) -> ScanReader:
     """Start reading one part of a governed scan.
 
@@ -114,6 +117,8 @@ def open_scan(
         batch_rows: Rows of a batch, at most.
         filesystem: Where the files are, if not on a local path (`Catalog.filesystem`). Rows
             are then filtered after reading; only files are pruned.
+        unmasked: Further column -> column whose stored values it holds. SECURITY: for the
+            gateway's own eyes, such as addresses of files; they never leave it.
 
     Raises:
         ColumnNotFoundError: A column that the plan does not have.
@@ -126,14 +131,15 @@ def open_scan(
         raise QueryError("a scan with a limit has one part")
     schema = _raw_schema(plan.arrow_schema)
     shown = shown_schema(schema, masks)
-    out = pa.schema([field_of(name, shown) for name in columns])
+    stored = [field_of(name, schema).with_name(told) for told, name in unmasked.items()]
+    out = pa.schema([*(field_of(name, shown) for name in columns), *stored])
     key = _pseudonyms(masks, pseudonym_key, purpose)
     masker = Masker(masks, domains, key, plan.asset)
-    shape = _shape(columns, row_filter, predicate, schema, shown, masker)
+    shape = _shape(columns, row_filter, predicate, schema, shown, masker, unmasked.values())
     stop = Stop(plan, memory_limit, threads)
     with storage_errors(plan.asset):
         chosen = pieces(plan.files, part, lambda f: footer(f.path, filesystem).groups)
-    job = _Job(plan, schema, chosen, shape, masker, out, consents, stop, filesystem)
+    job = _Job(plan, schema, chosen, shape, masker, out, consents, stop, filesystem, unmasked)
     found = job.rows(limit, _fitting(plan, batch_rows))
     return ScanReader(plan.asset, out, found, stop)
 
@@ -156,6 +162,7 @@ def _shape(
     schema: pa.Schema,
     shown: pa.Schema,
     masker: Masker,
+    unmasked: Iterable[str],
 ) -> _Shape:
     early, late = split_predicate(predicate, masker.masks)
     late = bind_predicate(late, shown)
@@ -164,6 +171,7 @@ def _shape(
     kinds = {name: field_of(name, schema).type for name in needed}
     blind = tuple(name for name in needed if masker.blind(name, kinds[name]))
     raw = dict.fromkeys(name for name in needed if name not in blind)
+    raw.update((field_of(name, schema).name, None) for name in unmasked)
     for name in tuple(raw):
         raw.update((field_of(other, schema).name, None) for other in masker.reads(name))
     return _Shape(tuple(raw), blind, FALSE if late == FALSE else early, late)
@@ -182,6 +190,7 @@ class _Job:
     consents: Consents
     stop: Stop
     filesystem: pa.fs.FileSystem | None
+    unmasked: Mapping[str, str]
 
     def rows(self, limit: int | None, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
         """Yield the batches of the part."""
@@ -275,7 +284,8 @@ class _Job:
     # -- showing -----------------------------------------------------------------------------
 
     def _shown_types(self) -> pa.Schema:
-        return shown_schema(self.schema, self.masker.masks)
+        shown = shown_schema(self.schema, self.masker.masks)
+        return pa.schema([*shown, *(self.out.field(told) for told in self.unmasked)])
 
     def _shown(self, batch: pa.RecordBatch, late: LateFilter | None) -> pa.RecordBatch:
         """Return the batch masked, filtered and projected."""
@@ -288,6 +298,7 @@ class _Job:
         for name in self.shape.blind:
             unread = pa.nulls(batch.num_rows, self.schema.field(name).type)
             masked[name] = self.masker.apply(name, unread, raw)
+        masked.update((told, raw[name]) for told, name in self.unmasked.items())
         if late is not None:
             names = tuple(masked)
             kept = late.kept(names, pa.RecordBatch.from_arrays(list(masked.values()), list(names)))
