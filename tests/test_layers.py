@@ -45,7 +45,10 @@ ROOMS: dict[str, tuple[set[str], str]] = {
         ZERO | {"config", "session", "query", "stamps"},
         "surface: runs notebooks in kernels of their own; `asking` runs inside such a kernel",
     ),
-    "server": (ZERO | {"stamps"}, "surface: runs in the Jupyter server, opens no session"),
+    "server": (
+        ZERO | {"config", "session", "query", "stamps"},
+        "surface: runs in the Jupyter server, with a session of its own that no kernel keeps busy",
+    ),
     "demo": (ZERO | {"config", "session", "query", "stamps"}, "surface"),
     "cli": (
         ZERO | {"config", "session", "query", "stamps", "formats", "demo", "rerun"},
@@ -74,8 +77,13 @@ OWNERS: dict[str, tuple[set[str], str]] = {
     "bleach": ({"cli/sanitising.py"}, "optional extra: comes with nbconvert"),
     "papermill": ({"rerun"}, "optional extra: the engine is written against its classes"),
     "pandas": ({"query", "formats", "session"}, "optional extra"),
-    "traitlets": ({"notebook"}, "settings of the magics; comes with IPython"),
-    "jupyter_core": ({"notebook"}, "folders of configuration files; comes with every kernel"),
+    "traitlets": ({"notebook", "server"}, "settings; comes with IPython"),
+    "jupyter_core": (
+        {"notebook", "server"},
+        "folders of configuration files; comes with every kernel",
+    ),
+    "jupyter_server": ({"server"}, "optional extra: routes, and who may ask"),
+    "tornado": ({"server"}, "what Jupyter's routes are made of; comes with Jupyter server"),
     "ipywidgets": ({"notebook"}, "optional extra"),
     "polars": ({"query", "formats", "session"}, "optional extra"),
     "prometheus_client": ({"gateway"}, "metrics"),

@@ -1,0 +1,72 @@
+"""The extension: its settings, its routes, its begin and its end. Runs in the Jupyter server."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from jupyter_server.auth.identity import (
+    IdentityProvider,
+    LegacyIdentityProvider,
+    PasswordIdentityProvider,
+)
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.utils import url_path_join
+from traitlets import Any as AnyTrait
+
+from jupyter_govdata.server import catalog
+from jupyter_govdata.server.handlers import RESOURCE
+from jupyter_govdata.server.saving import install
+from jupyter_govdata.server.sessions import Links
+from jupyter_govdata.server.work import Workers
+
+ROUTES = (*catalog.ROUTES,)
+
+_ONE_SECRET = (IdentityProvider, PasswordIdentityProvider, LegacyIdentityProvider)
+
+
+class GovDataExtension(ExtensionApp):
+    """One governed layer over life-science data, for JupyterLab."""
+
+    name = RESOURCE
+
+    sign_in = AnyTrait(
+        None,
+        allow_none=True,
+        help="Function from an identity (`jupyter_server.auth.User`) to arguments of "
+        "`jupyter_govdata.connect` as a dict, or None to refuse: for a server that several "
+        "people share.",
+    ).tag(config=True)
+
+    links: Links
+    workers: Workers
+
+    def initialize_settings(self) -> None:
+        """Fold stamps on every save; make what the routes share."""
+        assert self.serverapp is not None
+        install(self.serverapp.contents_manager, self.serverapp.log)
+        provider = self.serverapp.identity_provider
+        self.workers = Workers()
+        self.links = Links(
+            self.workers,
+            owner=os.environ.get("JUPYTERHUB_USER"),
+            is_shared=type(provider) not in _ONE_SECRET,
+            sign_in=self.sign_in,
+        )
+        self.settings[RESOURCE] = self
+
+    def initialize_handlers(self) -> None:
+        """Add the routes."""
+        assert self.serverapp is not None
+        base = url_path_join(self.serverapp.base_url, RESOURCE)
+        self.handlers.extend((url_path_join(base, path), route) for path, route in ROUTES)
+
+    async def stop_extension(self) -> None:
+        """Close every session; an embedded gateway that this server started ends with it."""
+        self.links.close()
+        self.workers.close()
+
+
+def extension_points() -> list[dict[str, Any]]:
+    """Return what a Jupyter server loads."""
+    return [{"module": "jupyter_govdata.server", "app": GovDataExtension}]
