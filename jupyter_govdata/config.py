@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.model.files import WAYS
 from jupyter_govdata.model.pins import Pins
 
 LAKE_FORMAT = 1
@@ -193,6 +194,124 @@ def expand(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialsConfig:
+    """Where credentials of a storage are; never the credentials themselves.
+
+    Args:
+        access_key_env, secret_key_env, session_token_env: Names of environment variables.
+        file: Instead of them: a JSON file with `access_key`, `secret_key` and perhaps
+            `session_token`, readable by the gateway's user only.
+    """
+
+    access_key_env: str = ""
+    secret_key_env: str = ""
+    session_token_env: str = ""
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        named = bool(self.access_key_env and self.secret_key_env)
+        if named == bool(self.file):
+            raise ConfigError(
+                "credentials of a storage are named by a `file`, or by `access_key_env` and "
+                "`secret_key_env`",
+                hint="write names of environment variables, never a key itself",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StsConfig:
+    """How credentials for single files are made: by assuming a role.
+
+    Args:
+        role_arn: Role that may read the storage.
+        credentials: Of a user who may assume the role, and needs to do nothing else.
+        endpoint: Address of the token service; empty means the storage's own.
+        seconds: How long the credentials live; 900 is the least that AWS gives.
+    """
+
+    role_arn: str
+    credentials: CredentialsConfig
+    endpoint: str = ""
+    seconds: int = 900
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """A place where files of inventories are, as ``[storage.NAME]`` in ``govdata.toml``.
+
+    Args:
+        type: ``local`` or ``s3``.
+        root: Of a local one: the folder below which all its files are; relative to the lake.
+        bucket: Of S3: the bucket.
+        prefix: Of S3: only keys below it; empty, or ends in ``/``.
+        endpoint: Of S3: address of the store, e.g. ``https://s3.eu-central-1.amazonaws.com``.
+        region: Of S3.
+        addressing: Of S3: ``path`` or ``virtual``.
+        credentials: Of S3: with which the gateway reads and signs.
+        sts: Of S3: for the way ``session``.
+        ways: Value of the asset's tag `by` -> how its files are opened: ``proxied``, ``signed`` or
+            ``session``. Any other value, or none, means ``proxied``.
+        by: Asset tag that decides.
+        sign_seconds: How long a signed address works, at most 60.
+    """
+
+    type: str
+    root: str = ""
+    bucket: str = ""
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = ""
+    addressing: str = "path"
+    credentials: CredentialsConfig | None = None
+    sts: StsConfig | None = None
+    ways: Mapping[str, str] = field(default_factory=dict)
+    by: str = "classification"
+    sign_seconds: int = 60
+
+    def __post_init__(self) -> None:
+        if self.type not in ("local", "s3"):
+            raise ConfigError("the `type` of a storage is `local` or `s3`")
+        needed = ("root",) if self.type == "local" else ("bucket", "endpoint", "region")
+        for name in needed:
+            if not getattr(self, name):
+                raise ConfigError(f"a storage of type `{self.type}` needs `{name}`")
+        if self.type == "s3" and self.credentials is None:
+            raise ConfigError("a storage of type `s3` needs `credentials`")
+        if self.prefix and not self.prefix.endswith("/"):
+            # SECURITY: `trial-4` would also be the prefix of `trial-42`.
+            raise ConfigError("the `prefix` of a storage ends in `/`")
+        if not 1 <= self.sign_seconds <= 60:
+            raise ConfigError("`sign_seconds` is between 1 and 60")
+        if self.addressing not in ("path", "virtual"):
+            raise ConfigError("the `addressing` of a storage is `path` or `virtual`")
+        if not set(self.ways.values()) <= set(WAYS):
+            raise ConfigError("the `ways` of a storage are `proxied`, `signed` and `session`")
+        if self.type == "local" and set(self.ways.values()) - {"proxied"}:
+            raise ConfigError("files of a local storage are always `proxied`")
+        if "session" in self.ways.values() and self.sts is None:
+            raise ConfigError("the way `session` needs the section `sts` of the storage")
+
+
+def read_storages(data: Any) -> dict[str, StorageConfig]:
+    """Return the storages of the section `storage` of a lake's file.
+
+    Raises:
+        ConfigError: An unknown or missing setting, or one that cannot be.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError("`storage` must hold sections, as `[storage.NAME]`")
+    return {name: _storage(StorageConfig, f"storage.{name}", told) for name, told in data.items()}
+
+
+def _storage(kind: Any, name: str, data: Any) -> Any:
+    fields = dict(data) if isinstance(data, dict) else data
+    for key, inner in (("credentials", CredentialsConfig), ("sts", StsConfig)):
+        if isinstance(fields, dict) and key in fields:
+            fields[key] = _storage(inner, f"{name}.{key}", fields[key])
+    return _section(kind, name, fields)
+
+
+@dataclass(frozen=True, slots=True)
 class LakeFile:
     """``govdata.toml`` of a lake folder."""
 
@@ -200,6 +319,7 @@ class LakeFile:
     lake_id: str
     catalog: Mapping[str, str] = field(default_factory=dict)
     store: str = ""
+    storage: Mapping[str, StorageConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

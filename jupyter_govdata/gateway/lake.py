@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from jupyter_govdata.catalog import Catalog
-from jupyter_govdata.config import LAKE_FORMAT, GatewayConfig, LakeFile
+from jupyter_govdata.config import LAKE_FORMAT, GatewayConfig, LakeFile, read_storages
 from jupyter_govdata.errors import ConfigError, LakeLockedError, LakeVersionError, StorageError
 from jupyter_govdata.ledger import Ledger
 
@@ -56,6 +56,7 @@ def read_lake_file(folder: Path) -> LakeFile:
         lake_id=str(data.get("lake_id", "")),
         catalog={str(k): str(v) for k, v in data.get("catalog", {}).items()},
         store=str(data.get("store", "")),
+        storage=read_storages(data.get("storage", {})),
     )
 
 

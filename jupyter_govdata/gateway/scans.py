@@ -326,6 +326,11 @@ class Scans:
 
 
 def require_visible(flat: FlatScan, columns: tuple[str, ...], bound: BoundDecision) -> None:
+    """Refuse columns, read or compared, that the asset does not show.
+
+    Raises:
+        ColumnNotFoundError: One that does not exist or is hidden: one answer.
+    """
     visible = set(bound.visible)
     for name in (*columns, *sorted(columns_of(flat.predicate))):
         if name not in visible:
@@ -338,6 +343,7 @@ def require_visible(flat: FlatScan, columns: tuple[str, ...], bound: BoundDecisi
 
 
 def visible_schema(schema: pa.Schema, bound: BoundDecision) -> pa.Schema:
+    """Return the schema of a version as a decision shows it."""
     shown = shown_schema(schema, bound.masks)
     return pa.schema([shown.field(name) for name in bound.visible])
 
