@@ -24,7 +24,7 @@ from jupyter_govdata.errors import (
     ProtocolError,
     from_wire,
 )
-from jupyter_govdata.model.scan import ScanRequest
+from jupyter_govdata.model.scan import ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.wire import canonical_json, receipt_from_wire, request_to_wire
 
@@ -41,16 +41,20 @@ class Opened:
     """A scan that the gateway has begun to answer.
 
     Args:
-        stream: Of the first part.
+        schema: Of all batches.
         receipt: Signed.
-        others: Tickets of the other parts.
+        batches: Those of a small scan, all of them; None if they are to be streamed.
+        stream: Of the first part, if that is open already.
+        tickets: Of the other parts.
         tag: Names the answer: a later one with the same tag has the same rows. May be empty.
         same: The request knew the tag, so no rows come.
     """
 
-    stream: flight.FlightStreamReader
+    schema: pa.Schema
     receipt: Receipt
-    others: tuple[flight.Ticket, ...]
+    batches: tuple[pa.RecordBatch, ...] | None
+    stream: flight.FlightStreamReader | None
+    tickets: tuple[flight.Ticket, ...]
     tag: str
     same: bool
 
@@ -98,6 +102,7 @@ class Connection:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._client: flight.FlightClient | None = None
+        self._streamed: set[str] = set()
 
     def __repr__(self) -> str:
         return "Connection(...)"
@@ -147,13 +152,16 @@ class Connection:
         Raises:
             GovDataError: Whatever the gateway answers.
         """
-        body = canonical_json(dict(data or {}))
+        answer = self._one_message(action, canonical_json(dict(data or {})))
+        return json.loads(answer.to_pybytes())
+
+    def _one_message(self, action: str, body: bytes) -> pa.Buffer:
         result = self._call(
             lambda client, options: list(client.do_action(flight.Action(action, body), options))
         )
         if len(result) != 1:
             raise ProtocolError("the gateway's answer is incomplete")
-        return json.loads(result[0].body.to_pybytes())
+        return result[0].body
 
     def plan(self, request: ScanRequest) -> tuple[pa.Schema, tuple[flight.Ticket, ...], Receipt]:
         """Ask for a scan: its schema, the tickets of its parts, and its signed receipt.
@@ -167,27 +175,52 @@ class Connection:
         return info.schema, tickets, receipt_from_wire(json.loads(info.app_metadata))
 
     def open(self, request: ScanRequest) -> Opened:
-        """Start a scan.
+        """Start a scan in one call.
 
-        One call instead of `plan` and `get`.
+        A small one, or one whose answer the client knows, comes whole; a large one as a stream. A
+        scan of an asset that was large the last time is asked for as a stream at once.
 
         Raises:
             GovDataError: Whatever the gateway answers.
         """
-        ticket = flight.Ticket(b"scan:" + request_to_wire(request))
+        message = request_to_wire(request)
+        asset = flatten(request.fragment).asset
+        if asset in self._streamed and not request.known:
+            return self._open_stream(message)
+        answer = self._one_message("scan", message)
+        size = int.from_bytes(answer[:4], "big")
+        head = json.loads(answer[4 : 4 + size].to_pybytes())
+        rows = pa.ipc.open_stream(answer[4 + size :])
+        tickets = _tickets(head)
+        if tickets:
+            self._streamed.add(asset)
+        return Opened(
+            schema=rows.schema,
+            receipt=receipt_from_wire(head["receipt"]),
+            batches=None if tickets else tuple(rows),
+            stream=None,
+            tickets=tickets,
+            tag=str(head["tag"]),
+            same=head["same"] is True,
+        )
+
+    def _open_stream(self, message: bytes) -> Opened:
+        ticket = flight.Ticket(b"scan:" + message)
 
         def start(client: flight.FlightClient, _: Any) -> Any:
             # A deadline would end the stream, however long it is meant to be.
             stream = client.do_get(ticket, self._options())
             return stream, json.loads(stream.read_chunk().app_metadata.to_pybytes())
 
-        stream, opening = self._call(start)
+        stream, head = self._call(start)
         return Opened(
+            schema=stream.schema,
+            receipt=receipt_from_wire(head["receipt"]),
+            batches=None,
             stream=stream,
-            receipt=receipt_from_wire(opening["receipt"]),
-            others=tuple(flight.Ticket(base64.b64decode(t)) for t in opening["tickets"]),
-            tag=str(opening["tag"]),
-            same=opening["same"] is True,
+            tickets=_tickets(head),
+            tag=str(head["tag"]),
+            same=head["same"] is True,
         )
 
     def get(self, ticket: flight.Ticket) -> flight.FlightStreamReader:
@@ -244,6 +277,10 @@ class Connection:
     def close(self) -> None:
         """Close the channel."""
         self._forget()
+
+
+def _tickets(head: Mapping[str, Any]) -> tuple[flight.Ticket, ...]:
+    return tuple(flight.Ticket(base64.b64decode(text)) for text in head["tickets"])
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:

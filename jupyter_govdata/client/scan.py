@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -34,24 +34,28 @@ class FlightScan:
     def __init__(self, connection: Connection, request: ScanRequest) -> None:
         self._connection = connection
         opened = connection.open(request)
-        first = opened.stream
-        self.schema: pa.Schema = first.schema
+        self.schema: pa.Schema = opened.schema
         self.receipts: list[Receipt] = [opened.receipt]
         self.tag = opened.tag
         self.same = opened.same
+        first = () if opened.stream is None else (opened.stream,)
         self._parts: tuple[flight.FlightStreamReader | flight.Ticket, ...] = (
-            first,
-            *opened.others,
+            *first,
+            *opened.tickets,
         )
+        self._batches = opened.batches
         self.rows = 0
         self.bytes = 0
-        self._streams: list[flight.FlightStreamReader] = [first]
+        self._streams: list[flight.FlightStreamReader] = [*first]
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 
     def reader(self) -> pa.RecordBatchReader:
         """Return the batches as one stream; call it once."""
-        batches = self._one() if len(self._parts) == 1 else self._parallel()
+        if self._batches is not None:
+            batches = self._whole(self._batches)
+        else:
+            batches = self._part(self._parts[0]) if len(self._parts) == 1 else self._parallel()
         return pa.RecordBatchReader.from_batches(self.schema, batches)
 
     def cancel(self) -> None:
@@ -93,8 +97,13 @@ class FlightScan:
             if not complete:
                 stream.cancel()
 
-    def _one(self) -> Iterator[pa.RecordBatch]:
-        yield from self._part(self._parts[0])
+    def _whole(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if self._stopped.is_set():
+                return
+            self.rows += batch.num_rows
+            self.bytes += batch.nbytes
+            yield batch
 
     def _parallel(self) -> Iterator[pa.RecordBatch]:
         batches: queue.Queue[Any] = queue.Queue(QUEUED_BATCHES * len(self._parts))

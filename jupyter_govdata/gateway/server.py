@@ -6,7 +6,6 @@ docs/reference/wire.md.
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import hmac
 import itertools
@@ -29,6 +28,8 @@ from jupyter_govdata.gateway.actions import ACTIONS
 from jupyter_govdata.gateway.composer import Gateway
 from jupyter_govdata.gateway.loading import LoadRequest
 from jupyter_govdata.gateway.scans import PreparedScan
+from jupyter_govdata.gateway.whole import message as in_one_message
+from jupyter_govdata.gateway.whole import told, whole
 from jupyter_govdata.model.wire import canonical_json, parse_json, request_from_wire, to_wire
 
 log = logging.getLogger("jupyter_govdata.gateway")
@@ -206,6 +207,21 @@ class Server(flight.FlightServerBase):
         opening = _opening(prepared, tag, tickets=self._tickets(prepared, 1))
         return self._stream(context, prepared, [opening, *first], batches)
 
+    def _answer_scan(self, principal: str, message: bytes) -> bytes:
+        scans = self._gateway.scans
+        request = request_from_wire(message)
+        prepared = scans.begin(principal, request)
+        tag = scans.tag(prepared)
+        same = bool(tag) and hmac.compare_digest(tag, request.known)
+        found = [] if same else whole(scans, prepared)
+        # INVARIANT 4: nothing has left up to here.
+        prepared.recorded.wait()
+        if found is None:
+            scans.keep(prepared, 0)
+        tickets = self._tickets(prepared) if found is None else ()
+        head = told(prepared, tag, same=same, tickets=tickets)
+        return in_one_message(head, prepared.schema, found or ())
+
     def _stream(
         self,
         context: flight.ServerCallContext,
@@ -247,21 +263,29 @@ class Server(flight.FlightServerBase):
 
     def list_actions(self, context: flight.ServerCallContext) -> list[tuple[str, str]]:
         """Name the actions."""
-        return [(name, (act.__doc__ or "").splitlines()[0]) for name, act in ACTIONS.items()]
+        acts = [(name, (act.__doc__ or "").splitlines()[0]) for name, act in ACTIONS.items()]
+        return [*acts, ("scan", "Answer a scan request in one message, or with tickets.")]
 
     def do_action(self, context: flight.ServerCallContext, action: flight.Action) -> list[bytes]:
-        """Answer a catalog or governance call: JSON in, one JSON message out."""
+        """Answer a call with one message: JSON for JSON, and the rows of a small scan."""
         return [self._guarded(lambda: self._act(self._principal(context), action))]
 
     def _act(self, principal: str, action: flight.Action) -> bytes:
+        if action.type == "scan":
+            return self._answer_scan(principal, self._body(action))
         act = ACTIONS.get(action.type)
         if act is None:
             raise ProtocolError(f"unknown action `{action.type[:100]}`")
-        body = action.body.to_pybytes() if action.body is not None else b""
-        data = parse_json(body or b"{}", self._gateway.config.limits.message_bytes)
+        data = parse_json(self._body(action) or b"{}", self._gateway.config.limits.message_bytes)
         if not isinstance(data, dict):
             raise ProtocolError("an action takes an object")
         return canonical_json(to_wire(act(self._gateway, principal, data)))
+
+    def _body(self, action: flight.Action) -> bytes:
+        body = action.body.to_pybytes() if action.body is not None else b""
+        if len(body) > self._gateway.config.limits.message_bytes:
+            raise ProtocolError("the message is too large")
+        return body
 
     # -- loading -----------------------------------------------------------------------------
 
@@ -314,14 +338,9 @@ class Server(flight.FlightServerBase):
 def _opening(
     prepared: PreparedScan, tag: str, *, same: bool = False, tickets: Sequence[bytes] = ()
 ) -> Any:
-    """Return the message that leads an answer to a scan request."""
-    told = {
-        "receipt": to_wire(prepared.receipt),
-        "tag": tag,
-        "same": same,
-        "tickets": [base64.b64encode(ticket).decode() for ticket in tickets],
-    }
-    return _no_rows(prepared.schema), pa.py_buffer(canonical_json(told))
+    """Return the message that leads the stream of a scan request."""
+    head = told(prepared, tag, same=same, tickets=tickets)
+    return _no_rows(prepared.schema), pa.py_buffer(canonical_json(head))
 
 
 def _nothing() -> Generator[pa.RecordBatch, None, None]:

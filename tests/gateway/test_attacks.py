@@ -246,6 +246,7 @@ def test_deeply_nested_and_oversized_messages_are_refused(world):
         for call in (
             lambda c, o, m=message: c.get_flight_info(command(m), o),
             lambda c, o, m=message: c.do_get(flight.Ticket(b"scan:" + m), o).read_all(),
+            lambda c, o, m=message: list(c.do_action(flight.Action("scan", m), o)),
         ):
             assert isinstance(raw_call(world, token, call), ProtocolError | GatewayError)
     many = And(tuple(Compare("age", "=", i) for i in range(20_000)))

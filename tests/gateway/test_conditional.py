@@ -110,14 +110,44 @@ def test_answer_that_depends_on_the_time_has_no_tag(world: World) -> None:
     assert not scan(world.connect("ana"), "")[0].same
 
 
-@pytest.mark.parametrize("known", ["", "tag"])
-def test_scan_whose_record_cannot_be_kept_answers_nothing(world: World, known: str) -> None:
+def as_a_stream(connection: Connection) -> None:
+    """Make the client ask as for an asset that was large the last time."""
+    connection._streamed.add("trials.patients")
+
+
+def test_small_answer_in_one_message_is_the_same_as_a_stream(world: World) -> None:
+    ana, other = world.connect("ana"), world.connect("ana")
+    as_a_stream(other)
+    (whole, rows), (streamed, streamed_rows) = scan(ana), scan(other)
+    assert not whole._parts  # a step of the protocol: everything came with the answer
+    assert streamed._parts
+    assert rows.drop_columns("score").equals(streamed_rows.drop_columns("score"))  # it has NaN
+    assert (whole.tag, whole.receipts) == (streamed.tag, streamed.receipts)
+    assert (whole.rows, whole.bytes) == (rows.num_rows, streamed.bytes)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(70_000, 1), (50, 200_000)])
+def test_large_answer_comes_as_a_stream_of_its_tickets(world: World, rows: int, width: int) -> None:
+    columns = {"patient": [f"P{i}" for i in range(rows)], "note": ["x" * width] * rows}
+    world.load("trials.large", pa.table(columns))
+    dina = world.connect("dina")
+    for _ in range(2):
+        stream, found = scan(dina, fragment=Scan("trials.large"))
+        assert stream._parts
+        assert found.num_rows == rows
+        assert "trials.large" in dina._streamed
+
+
+@pytest.mark.parametrize("way", ["whole", "known", "stream"])
+def test_scan_whose_record_cannot_be_kept_answers_nothing(world: World, way: str) -> None:
     ana = world.connect("ana")
     first, _ = scan(ana)
+    if way == "stream":
+        as_a_stream(ana)
     broken = "CREATE TRIGGER full BEFORE INSERT ON govdata_audit BEGIN SELECT RAISE(ABORT, ''); END"
     with closing(sqlite3.connect(world.lake / "store.db", isolation_level=None)) as store:
         store.execute(broken)
         with pytest.raises(StorageError):
-            scan(ana, first.tag if known else "")
+            scan(ana, first.tag if way == "known" else "")
         store.execute("DROP TRIGGER full")
     assert scan(ana)[1].num_rows

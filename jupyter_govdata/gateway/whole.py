@@ -1,0 +1,69 @@
+"""Small scans answered in one message. Runs in the gateway.
+
+A stream costs several turns of the wire; most scans that are read again, and most small ones, need
+one. What a scan may show is decided in `scans`, for both ways alike.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from jupyter_govdata.gateway.scans import PreparedScan, Scans
+from jupyter_govdata.model.wire import canonical_json, to_wire
+
+WHOLE_ROWS = 65_536
+WHOLE_BYTES = 4 << 20
+"""Scans of at most so many planned rows and Arrow bytes are answered in one message."""
+HEAD_BYTES = 4
+"""Big-endian length of the JSON head, before the head; an Arrow stream follows it."""
+
+
+def told(
+    prepared: PreparedScan, tag: str, *, same: bool, tickets: Sequence[bytes]
+) -> dict[str, Any]:
+    """Return what leads the answer to a scan request, in one message or as a stream."""
+    return {
+        "receipt": to_wire(prepared.receipt),
+        "tag": tag,
+        "same": same,
+        "tickets": [base64.b64encode(ticket).decode() for ticket in tickets],
+    }
+
+
+def whole(scans: Scans, prepared: PreparedScan) -> list[pa.RecordBatch] | None:
+    """Return all batches of a small scan, None for a large one.
+
+    INVARIANT 4: the caller waits for the audit record before they leave.
+
+    Raises:
+        GovDataError: As `Scans.stream`.
+    """
+    if prepared.plan.rows > WHOLE_ROWS:
+        return None
+    found, size = [], 0
+    batches = scans.stream(prepared, 0)
+    try:
+        for batch in batches:
+            size += batch.nbytes
+            if size > WHOLE_BYTES:
+                return None
+            found.append(batch)
+    finally:
+        batches.close()
+    return found
+
+
+def message(head: dict[str, Any], schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> bytes:
+    """Return the head and the batches as one message."""
+    sink = pa.BufferOutputStream()
+    text = canonical_json(head)
+    sink.write(len(text).to_bytes(HEAD_BYTES, "big") + text)
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
