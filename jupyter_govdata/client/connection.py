@@ -30,6 +30,9 @@ from jupyter_govdata.model.wire import canonical_json, receipt_from_wire, reques
 
 T = TypeVar("T")
 
+DEFAULT_TIMEOUT = 600.0
+"""Seconds that one call may take; a stream may take longer."""
+
 _CHANNEL: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -97,7 +100,7 @@ def raised(exc: pa.ArrowException) -> GovDataError:
 class Connection:
     """A connection to one gateway, shared by all calls of a session; thread-safe."""
 
-    def __init__(self, endpoint: Endpoint, *, timeout: float = 600.0) -> None:
+    def __init__(self, endpoint: Endpoint, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         self._endpoint = endpoint
         self._timeout = timeout
         self._lock = threading.Lock()

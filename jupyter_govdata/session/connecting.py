@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from jupyter_govdata.client.connection import DEFAULT_TIMEOUT
 from jupyter_govdata.client.endpoint import find_endpoint, make_lake
 from jupyter_govdata.config import read_client_settings
 from jupyter_govdata.session.session import Session
@@ -39,6 +40,7 @@ def connect(
     user: str | None = None,
     purpose: str | None = None,
     token: str | Callable[[], str] | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
 ) -> Session:
     """Open a session.
 
@@ -50,6 +52,7 @@ def connect(
             the principal from the token instead.
         purpose: What the data is used for; the principal's own purpose by default.
         token: Bearer token, or a function that returns a current one.
+        timeout: Seconds that one call to the gateway may take; a stream may take longer.
 
     Raises:
         ConfigError: No lake, no token, an unusable address, or an unusable pin file in
@@ -64,6 +67,7 @@ def connect(
             purpose=purpose or settings.purpose or None,
             pins=settings.pins,
             scan_cache=settings.scan_cache,
+            timeout=timeout,
         )
     except BaseException:
         endpoint.close()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_govdata.client.connection import Connection
+from jupyter_govdata.client.connection import DEFAULT_TIMEOUT, Connection
 from jupyter_govdata.client.endpoint import EmbeddedGateway, TeamGateway
 from jupyter_govdata.client.scan import FlightScan
 from jupyter_govdata.errors import ConfigError, LoadError
@@ -55,9 +55,10 @@ class Session(BrowsingMixin, HoldingMixin, RequestingMixin):
         purpose: str | None = None,
         pins: Pins | None = None,
         scan_cache: int = DEFAULT_SCAN_CACHE,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._endpoint = endpoint
-        self._connection = Connection(endpoint)
+        self._connection = Connection(endpoint, timeout=timeout)
         self._me: dict[str, Any] = self._connection.act("whoami")
         self._purpose = purpose
         self._pins = pins or Pins()
