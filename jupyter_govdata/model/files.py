@@ -90,6 +90,8 @@ class FileStat:
         size: Bytes, as stored now.
         checksum: SHA-256 (hex), or the store's checksum.
         version: Names this content: two equal ones are the same bytes.
+        key: Names this file, whatever its content, in every grant of the asset under one purpose:
+            a keyed digest of its address. Clients find a file again by it in a new grant.
     """
 
     index: int
@@ -98,6 +100,7 @@ class FileStat:
     size: int
     checksum: str
     version: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
