@@ -180,6 +180,13 @@ class Access:
         if card is None:
             return "ask a steward of the lake"
         steward = f"; its steward is `{card.steward}`" if card.steward else ""
+        if decision.action in ("select", "open"):
+            own = state.governance.principals[decision.principal].purpose
+            other = "" if decision.purpose == own else f" --purpose {decision.purpose}"
+            return (
+                f"ask for it with `%govdata request {card.name}{other}`,"
+                f" see why with `%govdata explain {card.name}`{steward}"
+            )
         return f"see why with `%govdata explain {card.name}`{steward}"
 
     def record(

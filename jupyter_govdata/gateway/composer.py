@@ -15,6 +15,7 @@ from jupyter_govdata.gateway.access import Access
 from jupyter_govdata.gateway.anchor import AnchorFile
 from jupyter_govdata.gateway.browsing import Browsing
 from jupyter_govdata.gateway.cards import Cards
+from jupyter_govdata.gateway.deciding import Deciding
 from jupyter_govdata.gateway.health import HealthServer, Metrics
 from jupyter_govdata.gateway.holding import Holding
 from jupyter_govdata.gateway.identity import Identity
@@ -83,7 +84,8 @@ class Gateway:
         self.versions = Versions(self.access, self.catalog)
         self.lineage = LineageGraph(self.cards)
         self.holding = Holding(self.access, self.catalog)
-        self.requesting = Requesting(self.access, self.ledger)
+        self.deciding = Deciding(self.access, self.ledger)
+        self.requesting = Requesting(self.access, self.ledger, self.deciding)
         self.registers = Registers(self.catalog, self.ledger, config.limits.memory)
         self.loading = Loading(self.access, self.catalog, self.ledger, self.registers)
         self.scans = Scans(

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from jupyter_govdata.errors import CatalogError, ProtocolError
 from jupyter_govdata.gateway.composer import Gateway
-from jupyter_govdata.gateway.requesting import Box, Verdict
+from jupyter_govdata.gateway.deciding import Verdict
+from jupyter_govdata.gateway.requesting import Box
 from jupyter_govdata.model.request import REQUEST_STATES, AccessRequest, RequestPage, RequestState
 
 Data = Mapping[str, Any]
@@ -85,7 +86,7 @@ def request_access(gateway: Gateway, principal: str, data: Data) -> AccessReques
     )
 
 
-def request_scopes(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
+def request_scopes(gateway: Gateway, principal: str, _data: Data) -> dict[str, Any]:
     """List what can be asked for: the scopes of the lake's request templates."""
     return {"scopes": gateway.requesting.scopes(principal)}
 
@@ -111,7 +112,7 @@ def decide_request(gateway: Gateway, principal: str, data: Data) -> AccessReques
     reason = _reason(data)
     if verdict == "refused" and not reason:
         raise CatalogError("a refusal needs a reason", hint="say what would have to be different")
-    return gateway.requesting.decide(
+    return gateway.deciding.decide(
         principal,
         _text(data, "id"),
         verdict,

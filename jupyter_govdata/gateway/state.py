@@ -21,6 +21,7 @@ from jupyter_govdata.model.decision import Action, Decision
 from jupyter_govdata.model.wire import canonical_json
 from jupyter_govdata.policy.engine import PolicyEngine
 from jupyter_govdata.policy.governance import Governance, read_governance
+from jupyter_govdata.policy.templates import linked
 
 CACHED_DECISIONS = 20_000
 COMPILED = ".compiled.json"
@@ -111,7 +112,7 @@ class PolicyStates:
         with self._lock:
             if self._state is None or self._state.epoch != epoch:
                 stored = self._ledger.state()
-                governance = governance_of(stored.files)
+                governance = linked(governance_of(stored.files), stored.approved)
                 engine = PolicyEngine.build(stored.epoch, governance, stored.cards)
                 self._state = PolicyState(stored.epoch, governance, stored.cards, engine)
             return self._state

@@ -24,6 +24,7 @@ from jupyter_govdata.ledger.records import (
     utc_now,
     visible,
 )
+from jupyter_govdata.ledger.request_rows import approved_in
 from jupyter_govdata.ledger.schema import cards, changes, epochs, files
 from jupyter_govdata.ledger.store import Store, store_error
 from jupyter_govdata.model.asset import Asset
@@ -55,6 +56,7 @@ class Governance:
             epoch = conn.execute(select(epochs.c.epoch).where(epochs.c.id == 1)).scalar_one()
             texts = {row[0]: row[1] for row in conn.execute(select(files.c.path, files.c.text))}
             stored = {row[0]: row[1] for row in conn.execute(select(cards.c.name, cards.c.card))}
+            approved = approved_in(conn, utc_now())
         parsed: dict[str, tuple[str, Asset]] = {}
         for name in sorted(stored):
             known = self._parsed.get(name)
@@ -65,6 +67,7 @@ class Governance:
             epoch,
             MappingProxyType({path: texts[path] for path in sorted(texts)}),
             MappingProxyType({name: card for name, (_, card) in parsed.items()}),
+            approved,
         )
 
     def apply(self, files: Mapping[str, str], cards: Mapping[str, Asset], by: str) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from jupyter_govdata.errors import ProtocolError
 from jupyter_govdata.model.asset import Asset
+from jupyter_govdata.model.request import AccessRequest
 from jupyter_govdata.model.wire import canonical_json
 
 GENESIS = "0" * 64
@@ -35,11 +36,13 @@ class GovernanceState:
         epoch: Version of the state.
         files: Governance files, relative path -> text.
         cards: Asset name -> card.
+        approved: Access requests that were approved and had not ended when this was read.
     """
 
     epoch: int
     files: Mapping[str, str]
     cards: Mapping[str, Asset]
+    approved: tuple[AccessRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from jupyter_govdata.errors import CatalogError, LimitError, StaleDecisionError
 from jupyter_govdata.ledger.audit import append_in
 from jupyter_govdata.ledger.governance import Governance
 from jupyter_govdata.ledger.records import AuditRecord, storable, timestamp
+from jupyter_govdata.ledger.request_rows import in_state, request_of, row_of, stamp
 from jupyter_govdata.ledger.schema import epochs, requests
 from jupyter_govdata.ledger.store import Store, store_error
 from jupyter_govdata.model.request import AccessRequest, RequestState
@@ -49,7 +50,7 @@ class Requests:
             LimitError: The principal has too many open requests.
         """
         t = requests.c
-        still = and_(t.principal == asked.principal, _in_state("open", asked.requested_at))
+        still = and_(t.principal == asked.principal, in_state("open", asked.requested_at))
         with self._store.write() as conn:
             epoch = _locked_epoch(conn)
             row = conn.execute(
@@ -58,7 +59,7 @@ class Requests:
                 .limit(1)
             ).one_or_none()
             if row is not None:
-                return _request(row._mapping, asked.requested_at)
+                return request_of(row._mapping, asked.requested_at)
             count = conn.execute(select(func.count()).select_from(requests).where(still)).scalar()
             if (count or 0) >= MOST_OPEN:
                 raise LimitError(
@@ -66,7 +67,7 @@ class Requests:
                     hint="withdraw one, or wait until a steward decides",
                 )
             made = replace(asked, id=_new_id(conn), state="open")
-            conn.execute(insert(requests).values(**_row(made)))
+            conn.execute(insert(requests).values(**row_of(made)))
             _record(conn, made, made.principal, "request_access", epoch, made.requested_at)
         return made
 
@@ -74,7 +75,7 @@ class Requests:
         """Return a request as it is at a moment."""
         with self._store.read() as conn:
             row = conn.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
-        return None if row is None else _request(row._mapping, now)
+        return None if row is None else request_of(row._mapping, now)
 
     def find(
         self,
@@ -101,7 +102,7 @@ class Requests:
         t = requests.c
         wanted: list[ColumnElement[bool]] = []
         if state is not None:
-            wanted.append(_in_state(state, now))
+            wanted.append(in_state(state, now))
         if principal is not None:
             wanted.append(t.principal == principal)
         if assets is not None:
@@ -114,7 +115,7 @@ class Requests:
             rows = conn.execute(
                 select(requests).where(*wanted).order_by(*order).offset(offset).limit(limit)
             )
-            return int(total or 0), tuple(_request(row._mapping, now) for row in rows)
+            return int(total or 0), tuple(request_of(row._mapping, now) for row in rows)
 
     def assets(self) -> tuple[str, ...]:
         """Return the names of the assets that anybody ever asked for."""
@@ -165,8 +166,8 @@ class Requests:
                     "the policy changed while the request was decided", hint="decide it again"
                 )
             t = requests.c
-            same = (t.id == was.id, _in_state(was.state, now))
-            values = {k: v for k, v in _row(done).items() if k not in ("id", "requested_at")}
+            same = (t.id == was.id, in_state(was.state, now))
+            values = {k: v for k, v in row_of(done).items() if k not in ("id", "requested_at")}
             if conn.execute(update(requests).where(*same).values(**values)).rowcount != 1:
                 raise CatalogError(
                     f"request `{was.id}` was decided meanwhile", hint="look at it again"
@@ -202,46 +203,6 @@ def _new_id(conn: Connection) -> str:
             return found
 
 
-def _in_state(state: RequestState, now: dt.datetime) -> ColumnElement[bool]:
-    t = requests.c
-    past = and_(t.until.is_not(None), t.until <= timestamp(now))
-    if state == "expired":
-        return and_(t.state.in_(("open", "approved")), past)
-    if state in ("open", "approved"):
-        return and_(t.state == state, or_(t.until.is_(None), t.until > timestamp(now)))
-    return t.state == state
-
-
-def _row(request: AccessRequest) -> dict[str, Any]:
-    return {
-        "id": request.id,
-        "asset": request.asset,
-        "principal": request.principal,
-        "purpose": request.purpose,
-        "scope": request.scope,
-        "reason": request.reason,
-        "state": request.state,
-        "requested_at": timestamp(request.requested_at),
-        "until": _stamp(request.until),
-        "decided_by": request.decided_by,
-        "decided_at": _stamp(request.decided_at),
-        "decision_reason": request.decision_reason,
-    }
-
-
-def _stamp(moment: dt.datetime | None) -> str | None:
-    return None if moment is None else timestamp(moment)
-
-
-def _request(row: Mapping[Any, Any], now: dt.datetime) -> AccessRequest:
-    fields = {str(key): value for key, value in row.items()}
-    for key in ("requested_at", "until", "decided_at"):
-        fields[key] = None if fields[key] is None else dt.datetime.fromisoformat(fields[key])
-    if fields["state"] in ("open", "approved") and fields["until"] and fields["until"] <= now:
-        fields["state"] = "expired"
-    return AccessRequest(**fields)
-
-
 def _facts(request: AccessRequest) -> dict[str, Any]:
     # The reasons stay in the store: what people write may name a patient, and no audit record
     # can be taken back.
@@ -250,7 +211,7 @@ def _facts(request: AccessRequest) -> dict[str, Any]:
         "principal": request.principal,
         "purpose": request.purpose,
         "scope": request.scope,
-        "until": _stamp(request.until),
+        "until": stamp(request.until),
     }
 
 

@@ -105,32 +105,55 @@ class Request:
 
 
 def parse_policy(text: str) -> dict[str, Json]:
-    """Parse one policy to Cedar's JSON format.
+    """Parse one policy or policy template to Cedar's JSON format.
 
     Raises:
-        PolicyFileError: Cedar refuses the text, or it is a template or not one policy; the
-            error has no place yet.
+        PolicyFileError: Cedar refuses the text, or it is not one policy; the error has no place
+            yet.
     """
     try:
         parsed = json.loads(cedarpy.policies_to_json_str(text))
     except ValueError as exc:
         raise PolicyFileError(_one_line(str(exc))) from exc
-    if parsed["templates"]:
-        raise PolicyFileError(
-            "policy templates are not supported", hint="write the principal or resource out"
-        )
-    policies = list(parsed["staticPolicies"].values())
-    if len(policies) != 1:
+    found = [*parsed["staticPolicies"].values(), *parsed["templates"].values()]
+    if len(found) != 1:
         raise PolicyFileError("expected one policy")
+    result: dict[str, Json] = found[0]
     try:
-        policy_handle([("policy", json.dumps(policies[0]))])
+        policy_handle([("policy", json.dumps(fill_slots(result, _SOMEBODY, _SOMETHING)))])
     except PolicyFileError as exc:
         raise PolicyFileError(
             "the condition is nested too deep",
             hint='write `["a", "b"].contains(resource.column)` instead of a chain of `||`',
         ) from exc
-    result: dict[str, Json] = policies[0]
     return result
+
+
+def fill_slots(
+    policy: Mapping[str, Json], principal: EntityRef, resource: EntityRef
+) -> dict[str, Json]:
+    """Return a policy with the slots of its head filled in, as Cedar links a template.
+
+    Cedar has slots in the head only, so nothing else of the policy changes. `policy` itself stays
+    as it is; one without slots is returned unchanged.
+    """
+    values = {"?principal": principal, "?resource": resource}
+    filled = dict(policy)
+    for variable in ("principal", "resource"):
+        filled[variable] = _filled(policy[variable], values)
+    return filled
+
+
+def _filled(scope: Mapping[str, Json], values: Mapping[str, EntityRef]) -> dict[str, Json]:
+    found = dict(scope)
+    if "slot" in found:
+        found["entity"] = values[found.pop("slot")].uid()
+    if "in" in found:
+        found["in"] = _filled(found["in"], values)
+    return found
+
+
+_SOMEBODY, _SOMETHING = EntityRef("User", "somebody"), EntityRef("Asset", "some.thing")
 
 
 def syntax_token(pieces: Sequence[str], message: str) -> int | None:

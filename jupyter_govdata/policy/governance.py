@@ -36,6 +36,7 @@ class Governance:
         tags: Definitions, by key.
         cards: Assets as the files describe them: columns without types.
         policies: Sorted by id.
+        templates: Policies with slots, sorted by id; they count once a request links them.
         places: Where things stand, for errors; ``card:<asset>``, ``card:<asset>/<column>``,
             ``card:<asset>//subject``. Not kept by the store.
     """
@@ -46,6 +47,7 @@ class Governance:
     tags: Mapping[str, TagDefinition] = field(default_factory=dict)
     cards: Mapping[str, Asset] = field(default_factory=dict)
     policies: tuple[PolicyText, ...] = ()
+    templates: tuple[PolicyText, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 
     def policy(self, policy_id: str) -> PolicyText | None:
@@ -61,6 +63,7 @@ class Governance:
             "tags": [to_wire(t) for t in self.tags.values()],
             "cards": [to_wire(c) for c in self.cards.values()],
             "policies": [p.to_json() for p in self.policies],
+            "templates": [p.to_json() for p in self.templates],
         }
 
     @classmethod
@@ -73,6 +76,7 @@ class Governance:
             tags={t["key"]: TagDefinition.from_json(t) for t in data["tags"]},
             cards={c["name"]: asset_from_wire(c) for c in data["cards"]},
             policies=tuple(PolicyText.from_json(p) for p in data["policies"]),
+            templates=tuple(PolicyText.from_json(p) for p in data.get("templates", ())),
         )
 
 
@@ -133,8 +137,12 @@ def read_all(files: Mapping[str, str]) -> tuple[Governance, list[PolicyFileError
     for path, node in nodes.items():
         if path.startswith("assets/") and node is not None:
             read_cards(node, cards, places)
-    ordered = tuple(policies[name] for name in sorted(policies))
-    governance = Governance(principals, groups, purposes, tags, cards, ordered, places)
+    ordered = [policies[name] for name in sorted(policies)]
+    static = tuple(policy for policy in ordered if not policy.is_template)
+    templates = tuple(policy for policy in ordered if policy.is_template)
+    governance = Governance(
+        principals, groups, purposes, tags, cards, static, templates, places=places
+    )
     return governance, notes.found
 
 

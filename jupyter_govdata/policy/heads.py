@@ -19,7 +19,7 @@ from jupyter_govdata.policy.scene import ACTION_KINDS, TYPES, Finding, Scene, Wo
 from jupyter_govdata.policy.tokens import quoted
 from jupyter_govdata.policy.yaml_source import near
 
-ANNOTATIONS = ("id", "description", "mask")
+ANNOTATIONS = ("id", "description", "mask", "request")
 
 RESOURCES = ("Row", "Column", "Asset", "Namespace", "Lake")
 _INSIDE: Mapping[str, tuple[str, ...]] = {

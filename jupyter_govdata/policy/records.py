@@ -37,7 +37,7 @@ class Scope:
     Args:
         kind: Entity type demanded by ``is``, or empty.
         op: ``all``, ``==`` or ``in``.
-        entity: Right side of `op`.
+        entity: Right side of `op`; None after ``==`` or ``in`` is a template's slot.
     """
 
     kind: str = ""
@@ -63,6 +63,7 @@ class PolicyText:
         mentions_now: It depends on the time.
         resource_use: What its condition asks of the resource.
         cedar: Cedar's JSON format of it, as text.
+        is_template: Its head has slots: by itself it applies to nobody and nothing.
     """
 
     id: str
@@ -78,6 +79,7 @@ class PolicyText:
     mentions_now: bool = False
     resource_use: ResourceUse = "all"
     cedar: str = ""
+    is_template: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that the governance store keeps."""
@@ -95,6 +97,7 @@ class PolicyText:
             "mentions_now": self.mentions_now,
             "resource_use": self.resource_use,
             "cedar": self.cedar,
+            "is_template": self.is_template,
         }
 
     @classmethod
@@ -201,6 +204,7 @@ def record(
         mentions_now=_mentions_now(nodes),
         resource_use=_resource_use(nodes),
         cedar=json.dumps(parsed, separators=(",", ":"), ensure_ascii=False),
+        is_template=any(_has_slot(parsed[variable]) for variable in ("principal", "resource")),
     )
 
 
@@ -214,8 +218,17 @@ def _culprit(statement: Statement, message: str) -> Token | Statement:
     return statement if index is None else statement.tokens[index]
 
 
+def _has_slot(data: Mapping[str, Json]) -> bool:
+    return "slot" in data or "slot" in data.get("in", {})
+
+
 def _scope(data: Mapping[str, Json]) -> Scope:
     match data["op"]:
+        # SECURITY: a slot that is not filled is no entity, and so matches nothing.
+        case "==" | "in" if _has_slot(data):
+            return Scope("", data["op"])
+        case "is" if _has_slot(data):
+            return Scope(data["entity_type"], "in")
         case "==" | "in":
             return Scope("", data["op"], EntityRef(**data["entity"]))
         case "is" if "in" in data:

@@ -31,6 +31,7 @@ from jupyter_govdata.policy.records import PolicyText, conditions
 from jupyter_govdata.policy.residual import bounded
 from jupyter_govdata.policy.rows import for_rows
 from jupyter_govdata.policy.scene import ACTION_KINDS, Finding, Scene, World, attribute_type
+from jupyter_govdata.policy.templates import template_findings
 from jupyter_govdata.policy.terms import CedarType, Truth
 from jupyter_govdata.policy.tokens import statements
 from jupyter_govdata.policy.yaml_source import Place, near
@@ -64,7 +65,7 @@ def check(governance: Governance, assets: Mapping[str, Asset]) -> list[PolicyFil
     """
     inspector = _Inspector(governance, assets)
     found = list(_check_cards(governance, assets))
-    for policy in governance.policies:
+    for policy in (*governance.policies, *governance.templates):
         found.extend(inspector.policy(policy))
     return sorted(found, key=_order)
 
@@ -153,7 +154,11 @@ class _Inspector:
     def policy(self, policy: PolicyText) -> list[PolicyFileError]:
         """Return what is wrong with one policy."""
         locate = _Locator(policy)
-        head = [*head_findings(policy, self.world), *annotation_findings(policy)]
+        head = [
+            *template_findings(policy),
+            *head_findings(policy, self.world),
+            *annotation_findings(policy),
+        ]
         if head:
             return [locate.error(finding) for finding in head]
         findings = self._conditions(policy)

@@ -185,7 +185,6 @@ def test_mistake_in_a_yaml_file_is_found_in_its_place(
             "'=' is not",
         ),
         ('@id("p") permit (principal, action, resouce);', 1, 37, "found an invalid variable"),
-        ('@id("p") permit (principal == ?principal, action, resource);', 1, 1, "policy templates"),
         ('@id("p") permit (principal, action, resource) when { 1 == 1 }', 1, 61, "unexpected end"),
         ('@id("p") permit (principal, action, resource) when { "x };', 1, 54, "invalid token"),
         (
