@@ -22,11 +22,7 @@ from jupyter_govdata.model.asset import Snapshot, asset_name
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.view import AssetView
-from jupyter_govdata.model.wire import (
-    at_to_wire,
-    snapshot_from_wire,
-    view_from_wire,
-)
+from jupyter_govdata.model.wire import at_to_wire, snapshot_from_wire, view_from_wire
 from jupyter_govdata.query.answers import running_cell
 from jupyter_govdata.query.dryrun import DryRun
 from jupyter_govdata.query.engine import DEFAULT_SCAN_CACHE, QueryEngine
