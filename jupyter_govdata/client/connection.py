@@ -237,6 +237,28 @@ class Connection:
         except pa.ArrowException as exc:
             raise raised(exc) from None
 
+    def read(
+        self, ticket: bytes
+    ) -> tuple[flight.FlightStreamReader, flight.FlightStreamChunk | None]:
+        """Open a stream whose ticket is good more than once; its first chunk comes with it.
+
+        After a lost gateway or an expired token it is opened once more. None: the stream is empty.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+
+        def start(client: flight.FlightClient, _: Any) -> Any:
+            stream = client.do_get(flight.Ticket(ticket), self._options())
+            try:
+                return stream, stream.read_chunk()
+            except StopIteration:
+                return stream, None
+
+        opened: tuple[flight.FlightStreamReader, flight.FlightStreamChunk | None]
+        opened = self._call(start)
+        return opened
+
     def put(
         self,
         command: Mapping[str, Any],
