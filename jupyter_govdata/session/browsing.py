@@ -19,6 +19,7 @@ from jupyter_govdata.model.wire_browsing import (
     versions_from_wire,
 )
 from jupyter_govdata.session.conditions import version
+from jupyter_govdata.session.holding import asked
 
 
 class BrowsingMixin:
@@ -66,7 +67,7 @@ class BrowsingMixin:
             "offset": offset,
             "limit": limit,
         }
-        return catalog_page_from_wire(self._act("browse", data | _asked(purpose)))
+        return catalog_page_from_wire(self._act("browse", data | asked(purpose)))
 
     def versions(
         self, asset: str, *, offset: int = 0, limit: int = 50, purpose: str | None = None
@@ -77,7 +78,7 @@ class BrowsingMixin:
             RefusalError: Not visible, or not readable.
         """
         data = {"asset": asset, "offset": offset, "limit": limit}
-        return versions_from_wire(self._act("versions", data | _asked(purpose)))
+        return versions_from_wire(self._act("versions", data | asked(purpose)))
 
     def compare_versions(
         self, asset: str, older: int, newer: int, *, purpose: str | None = None
@@ -89,7 +90,7 @@ class BrowsingMixin:
             SnapshotNotFoundError: No such version.
         """
         data = {"asset": asset, "from": str(older), "to": str(newer)}
-        return comparison_from_wire(self._act("compare_versions", data | _asked(purpose)))
+        return comparison_from_wire(self._act("compare_versions", data | asked(purpose)))
 
     def lineage(self, asset: str, *, depth: int = 3, purpose: str | None = None) -> Lineage:
         """Return what an asset was made from, and what was made from it, `depth` steps far.
@@ -98,7 +99,7 @@ class BrowsingMixin:
             NotVisibleError: Missing or hidden.
         """
         data = {"asset": asset, "depth": depth}
-        return lineage_from_wire(self._act("lineage", data | _asked(purpose)))
+        return lineage_from_wire(self._act("lineage", data | asked(purpose)))
 
     def citation(
         self, asset: str, at: At | int | str | None = None, *, purpose: str | None = None
@@ -110,8 +111,4 @@ class BrowsingMixin:
             SnapshotNotFoundError: No such version, or there is no data yet.
         """
         data = {"asset": asset, "at": at_to_wire(version(at))}
-        return citation_from_wire(self._act("citation", data | _asked(purpose)))
-
-
-def _asked(purpose: str | None) -> dict[str, Any]:
-    return {} if purpose is None else {"purpose": purpose}
+        return citation_from_wire(self._act("citation", data | asked(purpose)))

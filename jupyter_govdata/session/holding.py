@@ -52,7 +52,15 @@ class HoldingMixin:
     def _act(self, action: str, data: dict[str, Any]) -> Any:
         raise NotImplementedError
 
-    def hold(self, asset: str, snapshot_id: int, *, name: str, until: dt.datetime | str) -> Held:
+    def hold(
+        self,
+        asset: str,
+        snapshot_id: int,
+        *,
+        name: str,
+        until: dt.datetime | str,
+        purpose: str | None = None,
+    ) -> Held:
         """Keep a snapshot from expiring; a hold of the same name on it gets the new end.
 
         Args:
@@ -60,6 +68,7 @@ class HoldingMixin:
             snapshot_id: The snapshot.
             name: To release it by.
             until: Aware moment, or a length of time from now: ``90d``, ``6m``, ``5y``.
+            purpose: Instead of the session's.
 
         Raises:
             RefusalError: Not visible, or `hold` is not permitted.
@@ -74,7 +83,7 @@ class HoldingMixin:
             "name": name,
             "until": moment.isoformat(),
         }
-        return _held(asset, self._act("hold", data))
+        return _held(asset, self._act("hold", data | asked(purpose)))
 
     def release(
         self, name: str, *, asset: str | None = None, holder: str | None = None
@@ -100,13 +109,17 @@ class HoldingMixin:
         """
         return [_held(asset, h) for h in self._act("holds", {"asset": asset})["holds"]]
 
-    def lifetimes(self, asset: str) -> Mapping[int, Kept]:
+    def lifetimes(self, asset: str, *, purpose: str | None = None) -> Mapping[int, Kept]:
         """Return until when each snapshot of an asset is kept.
+
+        Args:
+            asset: ``namespace.name``.
+            purpose: Instead of the session's.
 
         Raises:
             RefusalError: Not visible, or not readable.
         """
-        found = self._act("holds", {"asset": asset})["snapshots"]
+        found = self._act("holds", {"asset": asset} | asked(purpose))["snapshots"]
         return {int(s["snapshot_id"]): Kept(str(s["why"]), _moment(s["until"])) for s in found}
 
 
@@ -132,6 +145,11 @@ def end_of(length: str, start: dt.datetime) -> dt.datetime:
         return min(first + dt.timedelta(days=start.day - 1), following - dt.timedelta(days=1))
     except (ValueError, OverflowError) as exc:
         raise ConfigError(f"`{length[:50]}` is beyond the calendar") from exc
+
+
+def asked(purpose: str | None) -> dict[str, Any]:
+    """Return a purpose as a field of a message; None leaves it to the session."""
+    return {} if purpose is None else {"purpose": purpose}
 
 
 def _held(asset: str, data: Mapping[str, Any]) -> Held:
