@@ -8,17 +8,18 @@ as in `relation`, and the same contract tests run over both.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.fs
+import pyarrow.parquet as pq
 
 from jupyter_govdata.errors import StorageError
 from jupyter_govdata.storage.footers import Footer, footer, place
-from jupyter_govdata.storage.pieces import Piece
+from jupyter_govdata.storage.pieces import Piece, led
 from jupyter_govdata.storage.relation import Source, constant_value, positions
 
 _FORMAT = pads.ParquetFileFormat()
@@ -26,6 +27,9 @@ _READAHEAD = 2
 """Batches decoded ahead; with 4, and with whole files buffered, a scan of 1.3 GB took six times
 the memory and no less time on two cores."""
 _SCAN = pads.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
+_LOCAL_BUFFER = 1 << 16
+_REMOTE_BUFFER = 1 << 20
+"""Bytes that are read ahead of each column: a request to a store costs more than a read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,11 @@ def batches(
         StorageError: A nested column of a file has another shape.
     """
     store = filesystem or pa.fs.LocalFileSystem()
+    lead, rest = led(chosen, lambda f: footer(f.path, filesystem).groups)
+    shape = _shape(footer(lead.file.path, filesystem), columns, asset)
+    yield from _first(lead, shape, columns, batch_rows, store)
     shaped = (
-        (piece, _shape(footer(piece.file.path, filesystem), columns, asset)) for piece in chosen
+        (piece, _shape(footer(piece.file.path, filesystem), columns, asset)) for piece in rest
     )
     for (shape, alone), run in itertools.groupby(shaped, key=lambda p: (p[1], _special(p[0]))):
         held = [piece for piece, _ in run]
@@ -81,6 +88,35 @@ def nested_changed(asset: str) -> StorageError:
     )
 
 
+def _held(shape: _Shape, columns: Sequence[Source]) -> list[pa.Field]:
+    named = zip(shape.names, columns, strict=True)
+    return [pa.field(name, column.kind) for name, column in named if name is not None]
+
+
+def _first(
+    piece: Piece,
+    shape: _Shape,
+    columns: Sequence[Source],
+    batch_rows: int,
+    store: pa.fs.FileSystem,
+) -> Iterator[pa.RecordBatch]:
+    """Read batch by batch: the first rows come before a whole row group is decoded."""
+    schema = pa.schema(_held(shape, columns))
+    local = isinstance(store, pa.fs.LocalFileSystem)
+    with pq.ParquetFile(
+        place(piece.file.path),
+        filesystem=store,
+        pre_buffer=False,
+        buffer_size=_LOCAL_BUFFER if local else _REMOTE_BUFFER,
+    ) as file:
+        groups = range(file.num_row_groups) if piece.groups is None else piece.groups
+        # Without a column no batch would have a length. A name with a dot may bring others along.
+        names = schema.names or file.schema_arrow.names[:1]
+        found = file.iter_batches(batch_rows, list(groups), names)
+        typed = (b.select(schema.names).cast(schema) if schema.names else b for b in found)
+        yield from _completed(typed, piece, shape, columns)
+
+
 def _read(
     run: list[Piece],
     shape: _Shape,
@@ -88,10 +124,12 @@ def _read(
     batch_rows: int,
     store: pa.fs.FileSystem,
 ) -> Iterator[pa.RecordBatch]:
-    held = [(name, c) for name, c in zip(shape.names, columns, strict=True) if name is not None]
-    schema = pa.schema([pa.field(name, c.kind) for name, c in held])
+    """Read several row groups at a time."""
     dataset = pads.FileSystemDataset(
-        [_fragment(piece, store) for piece in run], schema, _FORMAT, store
+        [_fragment(piece, store) for piece in run],
+        pa.schema(_held(shape, columns)),
+        _FORMAT,
+        store,
     )
     scanner = dataset.scanner(
         batch_size=batch_rows,
@@ -99,19 +137,26 @@ def _read(
         fragment_readahead=1,
         fragment_scan_options=_SCAN,
     )
-    deleted = positions(run[0].file) if run[0].file.has_deletes else None
-    row = run[0].start
-    for batch in scanner.to_reader():
-        rows = batch.num_rows
-        live = batch if deleted is None else batch.filter(_live(row, rows, deleted))
-        row += rows
-        if live.num_rows:
-            yield _complete(live, shape, columns, run[0])
+    yield from _completed(scanner.to_reader(), run[0], shape, columns)
 
 
 def _fragment(piece: Piece, store: pa.fs.FileSystem) -> pads.Fragment:
     fragment = _FORMAT.make_fragment(place(piece.file.path), filesystem=store)
     return fragment if piece.groups is None else fragment.subset(row_group_ids=list(piece.groups))
+
+
+def _completed(
+    batches: Iterable[pa.RecordBatch], piece: Piece, shape: _Shape, columns: Sequence[Source]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows that are not deleted, with the columns that the file does not have."""
+    deleted = positions(piece.file) if piece.file.has_deletes else None
+    row = piece.start
+    for batch in batches:
+        rows = batch.num_rows
+        live = batch if deleted is None else batch.filter(_live(row, rows, deleted))
+        row += rows
+        if live.num_rows:
+            yield _complete(live, shape, columns, piece)
 
 
 def _live(start: int, rows: int, deleted: pa.Array) -> pa.Array:

@@ -64,6 +64,25 @@ def pieces(
     return _joined(chosen)
 
 
+def led(
+    chosen: Sequence[Piece], groups_of: Callable[[DataFile], Sequence[int]]
+) -> tuple[Piece, list[Piece]]:
+    """Return the first row group of `chosen` as a piece of its own, and the rest.
+
+    Args:
+        chosen: At least one piece.
+        groups_of: Rows of each row group of a file.
+    """
+    first, rest = chosen[0], list(chosen[1:])
+    rows = groups_of(first.file)
+    groups = tuple(range(len(rows))) if first.groups is None else first.groups
+    if len(groups) <= 1:
+        return first, rest
+    cut = first.start + rows[groups[0]]
+    lead = Piece(first.file, first.start, cut, groups[:1])
+    return lead, [Piece(first.file, cut, first.stop, groups[1:]), *rest]
+
+
 def _by_group(file: DataFile, groups: Sequence[int]) -> list[Piece]:
     if len(groups) <= 1:
         return [Piece(file, 0, file.rows)]

@@ -29,7 +29,7 @@ from jupyter_govdata.storage.errors import storage_errors
 from jupyter_govdata.storage.footers import footer
 from jupyter_govdata.storage.late import LateFilter, typed
 from jupyter_govdata.storage.masking import Masker, plain_type, shown_schema
-from jupyter_govdata.storage.pieces import Piece, pieces
+from jupyter_govdata.storage.pieces import Piece, led, pieces
 from jupyter_govdata.storage.pseudonym import Pseudonyms
 from jupyter_govdata.storage.reader import ScanReader, Stop
 from jupyter_govdata.storage.relation import Source, relation
@@ -39,6 +39,7 @@ from jupyter_govdata.storage.sql import Columns, render
 BATCH_ROWS = 65_536
 BATCH_BYTES = 16 << 20
 """Compressed; batches of wide rows get fewer rows than `BATCH_ROWS`."""
+LARGE_ROWS = 1_000_000
 _COUNTED = 1 << 20
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -231,13 +232,27 @@ class _Job:
             yield from self._raw_direct(batch_rows)
             return
         side = SideTables(self.consents)
-        sql = self._select(self.shape.raw, side)
-        if limit is not None:
-            sql += f" LIMIT {int(limit)}"
         connection = self.stop.connection
-        side.register(connection)
-        yield from connection.execute(sql).to_arrow_reader(batch_rows)
+        for chosen in self._runs(limit):
+            sql = self._select(chosen, self.shape.raw, side)
+            if limit is not None:
+                sql += f" LIMIT {int(limit)}"
+            side.register(connection)
+            yield from connection.execute(sql).to_arrow_reader(batch_rows)
         self.stop.clean = not side.tables
+
+    def _runs(self, limit: int | None) -> Iterator[list[Piece]]:
+        """Yield what is read by one statement each.
+
+        A large scan reads its first row group alone: DuckDB gives no row before its buffer is
+        full, and whoever looks at the first page should not wait for that.
+        """
+        rest = self.chosen
+        if limit is None and sum(p.stop - p.start for p in rest) > LARGE_ROWS:
+            lead, rest = led(rest, lambda f: footer(f.path).groups)
+            yield [lead]
+        if rest:
+            yield rest
 
     def _raw_direct(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
         filtered = self.shape.early != TRUE
@@ -258,14 +273,14 @@ class _Job:
             kept = batch if early is None else early.kept(names, batch)
             yield kept.select(range(len(self.shape.raw))) if self.shape.raw else kept
 
-    def _select(self, names: Sequence[str], side: SideTables) -> str:
-        """Return the SELECT of some columns of the rows that pass `early`."""
+    def _select(self, chosen: Sequence[Piece], names: Sequence[str], side: SideTables) -> str:
+        """Return the SELECT of some columns of the rows of `chosen` that pass `early`."""
         needed = dict.fromkeys((*names, *sorted(filter_columns(self.shape.early))))
         sources = self._sources(list(needed) or self.schema.names[:1])
         written = {name: s.sql for name, s in zip(needed, sources, strict=False)}
         free = {c.name for c in self.plan.columns if c.field_id in self.plan.nan_free}
         condition = render(self.shape.early, Columns(written, self.schema, frozenset(free)), side)
-        inner = relation(self.chosen, sources, condition, self.plan.asset, side)
+        inner = relation(chosen, sources, condition, self.plan.asset, side)
         return f"SELECT {', '.join(written[n] for n in names) or '1'} FROM ({inner})"
 
     def _count(self) -> int:
@@ -274,7 +289,7 @@ class _Job:
         if self.filesystem is not None:
             return sum(b.num_rows for b in self._raw_direct(BATCH_ROWS))
         side = SideTables(self.consents)
-        sql = f"SELECT count(*) FROM ({self._select((), side)})"
+        sql = f"SELECT count(*) FROM ({self._select(self.chosen, (), side)})"
         connection = self.stop.connection
         side.register(connection)
         row = connection.execute(sql).fetchone()

@@ -19,6 +19,7 @@ from jupyter_govdata.model.decision import Mask
 from jupyter_govdata.model.plan import DataFile, Plan
 from jupyter_govdata.model.predicate import TRUE, And, Compare, In, IsNull, Or, Predicate
 from jupyter_govdata.storage import open_scan
+from jupyter_govdata.storage import scan as storage_scan
 from jupyter_govdata.storage.pieces import pieces
 from tests.storage.lakes import (
     READERS,
@@ -55,6 +56,12 @@ BEFORE = pa.schema(
         with_id("Label", pa.date32(), 10),
     ]
 )
+
+
+@pytest.fixture(autouse=True)
+def large_begins_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small files be read as large ones are: their first row group alone."""
+    monkeypatch.setattr(storage_scan, "LARGE_ROWS", 10)
 
 
 @pytest.fixture
