@@ -14,13 +14,14 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
 
-from jupyter_govdata.server import catalog
+from jupyter_govdata.server import asking, catalog, described, notebooks
 from jupyter_govdata.server.handlers import RESOURCE
+from jupyter_govdata.server.jobs import Jobs
 from jupyter_govdata.server.saving import install
 from jupyter_govdata.server.sessions import Links
 from jupyter_govdata.server.work import Workers
 
-ROUTES = (*catalog.ROUTES,)
+ROUTES = (*catalog.ROUTES, *asking.ROUTES, *notebooks.ROUTES, *described.ROUTES)
 
 _ONE_SECRET = (IdentityProvider, PasswordIdentityProvider, LegacyIdentityProvider)
 
@@ -38,6 +39,7 @@ class GovDataExtension(ExtensionApp):
         "people share.",
     ).tag(config=True)
 
+    jobs: Jobs
     links: Links
     workers: Workers
 
@@ -46,6 +48,7 @@ class GovDataExtension(ExtensionApp):
         assert self.serverapp is not None
         install(self.serverapp.contents_manager, self.serverapp.log)
         provider = self.serverapp.identity_provider
+        self.jobs = Jobs()
         self.workers = Workers()
         self.links = Links(
             self.workers,
@@ -62,7 +65,8 @@ class GovDataExtension(ExtensionApp):
         self.handlers.extend((url_path_join(base, path), route) for path, route in ROUTES)
 
     async def stop_extension(self) -> None:
-        """Close every session; an embedded gateway that this server started ends with it."""
+        """Stop every job and close every session; a gateway that this server started ends too."""
+        await self.jobs.close()
         self.links.close()
         self.workers.close()
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
 from jupyter_govdata.model.wire import to_wire
-from jupyter_govdata.server.forms import card_json, snapshot_json
+from jupyter_govdata.server.forms import (
+    card_json,
+    comparison_json,
+    lineage_json,
+    version_json,
+)
 from jupyter_govdata.server.handlers import GovDataHandler
 from jupyter_govdata.server.inputs import checked_asset
+from jupyter_govdata.server.preview import MAX_ROWS, preview
 
 NAME = r"([^/]+)"
+ROWS = 20
+DEPTH, MAX_DEPTH = 3, 10
 
 
 class Status(GovDataHandler):
@@ -22,7 +29,7 @@ class Status(GovDataHandler):
     @authenticated
     @authorized
     async def get(self) -> None:
-        """Answer at once, whatever state the gateway is in."""
+        """Answer soon, whatever state the gateway is in."""
         self.answer_to((), await self.until_gone(self.link.status()))
 
 
@@ -35,50 +42,19 @@ class Catalog(GovDataHandler):
         """List the assets that match, and count them."""
         query = self.query
         offset, limit = query.page()
-        purpose = query.text("purpose")
-        asked = {
-            "text": query.text("text") or "",
-            "namespace": query.text("namespace"),
+        asked: dict[str, Any] = {
+            "text": query.text("text", 500) or "",
+            "namespace": query.text("namespace", 500) or "",
             "modality": query.texts("modality"),
             "tag": query.texts("tag"),
             "owner": query.texts("owner"),
             "readable": query.flag("readable"),
+            "purpose": query.text("purpose"),
+            "offset": offset,
+            "limit": limit,
         }
-        answer = await self.ask(lambda s, _: _browse(s, asked, purpose, offset, limit))
-        self.answer_to((self.link.principal, purpose, asked, offset, limit), answer)
-
-
-def _browse(
-    session: Any, asked: dict[str, Any], purpose: str | None, offset: int, limit: int
-) -> dict[str, Any]:
-    words = asked["text"].casefold().split()
-    found = [
-        s
-        for s in session.catalog.ls(asked["namespace"], purpose)
-        if all(w in f"{s.name} {s.description} {s.tags}".casefold() for w in words)
-        and (not asked["modality"] or s.tags.get("modality") in asked["modality"])
-        and (not asked["owner"] or s.owner in asked["owner"])
-        and set(asked["tag"]) <= set(s.tags)
-        and (not asked["readable"] or s.access != "none")
-    ]
-    return {
-        "epoch": session.epoch(),
-        "total": len(found),
-        "namespaces": [
-            {"name": name, "count": count}
-            for name, count in sorted(Counter(s.name.split(".", 1)[0] for s in found).items())
-        ],
-        "facets": {
-            "modality": _facet(s.tags["modality"] for s in found if "modality" in s.tags),
-            "tag": _facet(t for s in found for t in s.tags),
-            "owner": _facet(s.owner for s in found),
-        },
-        "assets": [{**to_wire(s), "matched": []} for s in found[offset : offset + limit]],
-    }
-
-
-def _facet(values: Any) -> list[dict[str, Any]]:
-    return [{"value": value, "count": count} for value, count in sorted(Counter(values).items())]
+        page = await self.ask(lambda s, _: s.browse(**asked))
+        self.answer_to(tuple(asked.values()), to_wire(page))
 
 
 class AssetCard(GovDataHandler):
@@ -90,7 +66,7 @@ class AssetCard(GovDataHandler):
         """Describe the asset, now or at a version."""
         asset, at, purpose = checked_asset(name), self.query.at(), self.query.text("purpose")
         view = await self.ask(lambda s, _: s.view(asset, at, purpose))
-        self.answer_to((self.link.principal, purpose), card_json(view))
+        self.answer_to((purpose,), card_json(view))
 
 
 class Versions(GovDataHandler):
@@ -99,13 +75,67 @@ class Versions(GovDataHandler):
     @authenticated
     @authorized
     async def get(self, name: str) -> None:
-        """List the versions, newest first."""
+        """List the versions, newest first, each with what it changed."""
         asset, purpose = checked_asset(name), self.query.text("purpose")
         offset, limit = self.query.page()
-        found = await self.ask(lambda s, _: s.catalog.versions(asset))
-        page = [snapshot_json(v) for v in found[offset : offset + limit]]
-        answer = {"total": len(found), "versions": page}
-        self.answer_to((self.link.principal, purpose, offset, limit), answer)
+        page = await self.ask(
+            lambda s, _: s.versions(asset, offset=offset, limit=limit, purpose=purpose)
+        )
+        answer = {"total": page.total, "versions": [version_json(v) for v in page.versions]}
+        self.answer_to((purpose, offset, limit), answer)
+
+
+class Compare(GovDataHandler):
+    """What lies between two versions of an asset."""
+
+    @authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """Count rows and name columns that changed."""
+        asset, purpose = checked_asset(name), self.query.text("purpose")
+        older, newer = self.query.snapshot("from"), self.query.snapshot("to")
+        found = await self.ask(
+            lambda s, _: s.compare_versions(asset, older, newer, purpose=purpose)
+        )
+        self.answer_to((purpose, older, newer), comparison_json(found))
+
+
+class Preview(GovDataHandler):
+    """A few governed rows of an asset."""
+
+    @authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """Read and show the first rows, as the gateway lets this principal see them."""
+        asset, at, purpose = checked_asset(name), self.query.at(), self.query.text("purpose")
+        rows = self.query.whole("limit", ROWS, 1, MAX_ROWS)
+        found = await self.ask(lambda s, stop: preview(s, asset, at, purpose, rows, stop))
+        self.answer_to((purpose, rows), found)
+
+
+class Lineage(GovDataHandler):
+    """What an asset was made from, and what was made from it."""
+
+    @authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """Return the graph around the asset, without what is hidden."""
+        asset, purpose = checked_asset(name), self.query.text("purpose")
+        depth = self.query.whole("depth", DEPTH, 1, MAX_DEPTH)
+        graph = await self.ask(lambda s, _: s.lineage(asset, depth=depth, purpose=purpose))
+        self.answer_to((purpose, depth), lineage_json(graph))
+
+
+class Citation(GovDataHandler):
+    """How to cite an asset."""
+
+    @authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """Return a sentence and BibTeX."""
+        asset, at, purpose = checked_asset(name), self.query.at(), self.query.text("purpose")
+        cited = await self.ask(lambda s, _: s.citation(asset, at, purpose=purpose))
+        self.answer_to((purpose,), to_wire(cited))
 
 
 ROUTES = (
@@ -113,4 +143,8 @@ ROUTES = (
     ("catalog", Catalog),
     (rf"assets/{NAME}", AssetCard),
     (rf"assets/{NAME}/versions", Versions),
+    (rf"assets/{NAME}/compare", Compare),
+    (rf"assets/{NAME}/preview", Preview),
+    (rf"assets/{NAME}/lineage", Lineage),
+    (rf"assets/{NAME}/citation", Citation),
 )

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jupyter_govdata.errors import GovDataError
 from jupyter_govdata.model.asset import Snapshot
+from jupyter_govdata.model.browsing import AssetVersion, ColumnChange, Comparison, Lineage
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.model.wire import to_wire
 
-MAX_CELL = 200
 _NOT_SHOWN = ("asset", "columns", "snapshot", "arrow_schema")
 
 
@@ -46,9 +47,59 @@ def card_json(view: AssetView) -> dict[str, Any]:
     }
 
 
+def version_json(version: AssetVersion) -> dict[str, Any]:
+    """Return a version and what it changed."""
+    return {**snapshot_json(version.snapshot), "schema": [_change(c) for c in version.schema]}
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Return what lies between two versions."""
+    return {
+        "asset": comparison.asset,
+        "from": str(comparison.older),
+        "to": str(comparison.newer),
+        "added_rows": comparison.added_rows,
+        "removed_rows": comparison.removed_rows,
+        "schema": [_change(c) for c in comparison.schema],
+    }
+
+
+def _change(change: ColumnChange) -> dict[str, Any]:
+    return {
+        "column": change.column,
+        "change": change.change,
+        "from": change.before,
+        "to": change.after,
+    }
+
+
+def lineage_json(graph: Lineage) -> dict[str, Any]:
+    """Return a graph; all of its nodes are visible."""
+    return {
+        "nodes": to_wire(graph.nodes),
+        "edges": [
+            {
+                "from": edge.origin,
+                "to": edge.target,
+                "snapshot_id": _id(edge.snapshot_id),
+                "from_snapshot_id": _id(edge.origin_snapshot_id),
+                "by": edge.by,
+                "proof": edge.proof,
+            }
+            for edge in graph.edges
+        ],
+        "complete": graph.complete,
+    }
+
+
+def _id(snapshot_id: int | None) -> str | None:
+    return None if snapshot_id is None else str(snapshot_id)
+
+
 def status_json(session: Any, lake: str) -> dict[str, Any]:
     """Return who asks, why, and how strong the wall is."""
     me: Mapping[str, Any] = session.whoami()
+    to_decide, decides = _inbox(session)
     return {
         "state": "ready",
         "principal": me["principal"],
@@ -60,6 +111,17 @@ def status_json(session: Any, lake: str) -> dict[str, Any]:
         "epoch": me["epoch"],
         "lake": lake,
         "version": me["version"],
-        "stewards": bool(me.get("can_decide", False)),
+        "stewards": decides,
+        "to_decide": to_decide,
         "error": None,
     }
+
+
+def _inbox(session: Any) -> tuple[int, bool]:
+    """Return how many requests wait for the principal, and whether there can be any."""
+    try:
+        page = session.requests("inbox", state="open", limit=1)
+    except GovDataError:
+        # Who one is does not depend on it, and an older gateway knows no requests.
+        return 0, False
+    return page.to_decide, page.decides

@@ -54,6 +54,11 @@ class GovDataHandler(APIHandler):
         return self.extension.links.of(self.current_user)
 
     @property
+    def key(self) -> str:
+        """What the things of whoever asks are kept under."""
+        return self.extension.links.key(self.current_user)
+
+    @property
     def query(self) -> Query:
         """The query parameters."""
         names = self.request.query_arguments
@@ -108,14 +113,14 @@ class GovDataHandler(APIHandler):
         self.set_status(status)
         self.finish(json.dumps(data, ensure_ascii=False, allow_nan=False))
 
-    def answer_to(self, principal: Sequence[Any], data: Any) -> None:
-        """Answer a GET with JSON and an ETag of its own for each principal and purpose.
+    def answer_to(self, asked_for: Sequence[Any], data: Any) -> None:
+        """Answer a GET with JSON and an ETag of its own for each principal and question.
 
-        INVARIANT: the tag is a digest of who asks, for what, and of the answer itself, which
-        holds epoch and versions: nothing that has changed is ever taken for what it was.
+        INVARIANT: the tag is a digest of who asks, what for, and of the whole answer: what has
+        changed, by policy or by data, is never taken for what it was.
         """
         text = json.dumps(data, ensure_ascii=False, allow_nan=False)
-        asked = json.dumps([self.request.path, *principal])
+        asked = json.dumps([self.link.principal, self.request.path, *asked_for])
         digest = hashlib.sha256(f"{asked}\n{text}".encode()).hexdigest()[:32]
         self.set_header("ETag", f'"{digest}"')
         if self.check_etag_header():

@@ -91,7 +91,7 @@ class Body:
         if len(data) > limit:
             raise ProblemError(413, "too_large", f"the body is larger than {limit} bytes")
         try:
-            parsed = json.loads(data)
+            parsed = json.loads(data or b"{}")
         except (ValueError, RecursionError) as exc:
             raise bad_input("the body is not JSON") from exc
         if not isinstance(parsed, dict):

@@ -46,6 +46,7 @@ NOBODY: Mapping[str, Any] = {
     "lake": None,
     "version": __version__,
     "stewards": False,
+    "to_decide": 0,
     "error": None,
 }
 
@@ -69,9 +70,14 @@ class Link:
         self._opening: asyncio.Task[Any] | None = None
 
     @property
+    def target(self) -> str:
+        """Lake folder or address of the gateway; empty for the user's own lake."""
+        return str(_target(self.arguments))
+
+    @property
     def lake(self) -> str:
         """Name of the lake for people: the last part of its folder, or its gateway's host."""
-        target = str(_target(self.arguments))
+        target = self.target
         return target.partition("://")[2] or Path(target).name or "lake"
 
     def close(self) -> None:
@@ -166,7 +172,7 @@ def _connect(arguments: Mapping[str, Any]) -> tuple[Any, str]:
             "no lake or gateway is configured",
             hint="set GOVDATA_GATEWAY or GOVDATA_LAKE, or run `%govdata ls` once in a notebook",
         )
-    session = room.connect(**arguments)
+    session = room.connect(timeout=CALL_SECONDS, **arguments)
     return session, str(session.whoami()["principal"])
 
 
