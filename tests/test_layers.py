@@ -64,6 +64,9 @@ BEHIND_THE_WALL = {"gateway", "catalog", "storage", "ledger", "policy"}
 
 OWNERS: dict[str, tuple[set[str], str]] = {
     # third-party module: (rooms or files that may import it, why)
+    "boto3": ({"storage/s3_client.py"}, "optional extra: S3 and its token service"),
+    "botocore": ({"storage/s3_client.py"}, "comes with boto3"),
+    "urllib3": ({"storage/s3_client.py"}, "comes with boto3, whose streams raise its errors"),
     "cedarpy": ({"policy/cedar.py"}, "partial evaluation is experimental upstream: one module"),
     "cryptography": ({"stamps", "gateway"}, "signing stays in the gateway, checking in stamps"),
     "duckdb": ({"query", "storage", "formats"}, "the user's engine, the reader, the CSV sniffer"),
@@ -114,6 +117,9 @@ OPTIONAL = {
     "nbformat",
     "jupyter_core",
     "ipywidgets",
+    "boto3",
+    "botocore",
+    "urllib3",
 }
 
 MODULE_LINES = 400

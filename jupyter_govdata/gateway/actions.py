@@ -16,6 +16,7 @@ from jupyter_govdata import __version__
 from jupyter_govdata.catalog import Hold
 from jupyter_govdata.errors import CatalogError, NotVisibleError, ProtocolError
 from jupyter_govdata.gateway.composer import Gateway
+from jupyter_govdata.gateway.filing_actions import FILE_ACTIONS
 from jupyter_govdata.gateway.request_actions import (
     decide_request,
     request_access,
@@ -311,5 +312,6 @@ ACTIONS: dict[str, Callable[[Gateway, str, Data], Any]] = {
         view,
         whoami,
         withdraw_request,
+        *FILE_ACTIONS,
     )
 }

@@ -16,6 +16,10 @@ from jupyter_govdata.gateway.anchor import AnchorFile
 from jupyter_govdata.gateway.browsing import Browsing
 from jupyter_govdata.gateway.cards import Cards
 from jupyter_govdata.gateway.deciding import Deciding
+from jupyter_govdata.gateway.filing import Filing
+from jupyter_govdata.gateway.filing_check import Checks
+from jupyter_govdata.gateway.filing_grants import Grants
+from jupyter_govdata.gateway.filing_rows import Inventories
 from jupyter_govdata.gateway.health import HealthServer, Metrics
 from jupyter_govdata.gateway.holding import Holding
 from jupyter_govdata.gateway.identity import Identity
@@ -36,6 +40,7 @@ from jupyter_govdata.gateway.signing import Keys, Signer, Tickets, public_keys
 from jupyter_govdata.gateway.state import PolicyStates
 from jupyter_govdata.gateway.versions import Versions
 from jupyter_govdata.ledger import ChainReport
+from jupyter_govdata.storage.stores import Stores
 
 
 class Gateway:
@@ -98,10 +103,25 @@ class Gateway:
             metrics=self.metrics,
             threads=threads,
         )
+        stores = Stores(self.lake.storage, config.lake)
+        self.filing = self._filing(stores, Inventories(self.catalog, keys.pseudonym, config.limits))
         self.health = (
             HealthServer(config.health, self.metrics, self.check) if config.health else None
         )
         self.registers.catch_up()
+
+    def _filing(self, stores: Stores, inventories: Inventories) -> Filing:
+        grants = Grants(self.config.lake / "run")
+        checks = Checks(
+            access=self.access,
+            catalog=self.catalog,
+            ledger=self.ledger,
+            signer=self.signer,
+            inventories=inventories,
+            grants=grants,
+        )
+        streams = self.config.limits.streams_per_principal
+        return Filing(self.access, checks, inventories, grants, stores, streams)
 
     def check(self) -> dict[str, Any]:
         """Return what `/healthz` says.

@@ -26,6 +26,7 @@ from jupyter_govdata.errors import (
 )
 from jupyter_govdata.gateway.actions import ACTIONS
 from jupyter_govdata.gateway.composer import Gateway
+from jupyter_govdata.gateway.filing_actions import stream_files, streams_files
 from jupyter_govdata.gateway.loading import LoadRequest
 from jupyter_govdata.gateway.scans import PreparedScan
 from jupyter_govdata.gateway.whole import message as in_one_message
@@ -176,6 +177,9 @@ class Server(flight.FlightServerBase):
             return self._open_scan(context, principal, ticket.removeprefix(DIRECT))
         if len(ticket) > MAX_TICKET:
             raise ProtocolError("the ticket is too large")
+        if streams_files(ticket):
+            schema, found = stream_files(self._gateway.filing, principal, ticket)
+            return flight.GeneratorStream(schema, self._messages(context, [], found, None))
         payload = self._gateway.tickets.unseal(ticket, principal, dt.datetime.now(dt.UTC))
         part = int(payload["part"])
         prepared = scans.redeem(principal, str(payload["scan"]), part)
@@ -238,7 +242,7 @@ class Server(flight.FlightServerBase):
         self,
         context: flight.ServerCallContext,
         lead: list[Any],
-        batches: Generator[pa.RecordBatch, None, None],
+        batches: Generator[Any, None, None],
         last: Any,
     ) -> Iterator[Any]:
         try:
@@ -247,7 +251,8 @@ class Server(flight.FlightServerBase):
                 if context.is_cancelled():
                     return
                 yield batch
-            yield last
+            if last is not None:
+                yield last
         except BaseException as exc:
             if isinstance(exc, GeneratorExit):
                 raise

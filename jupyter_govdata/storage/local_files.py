@@ -9,18 +9,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
-from jupyter_govdata.errors import ConfigError, FileChangedError, StorageError
-from jupyter_govdata.storage.places import Expected, checked
+from jupyter_govdata.errors import ConfigError, StorageError
+from jupyter_govdata.storage.places import SHA256, Expected, Span, changed, checked
 
 CHUNK = 4 << 20
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _KNOWN = 100_000
 Identity = tuple[int, int, int, int, int]
 
@@ -37,14 +35,6 @@ def version_of(found: os.stat_result) -> str:
     file gets another version, and its checksum decides.
     """
     return f"{found.st_ctime_ns:x}-{found.st_ino:x}-{found.st_size:x}"
-
-
-def changed() -> FileChangedError:
-    """Return the error for a file that is not what its row says."""
-    return FileChangedError(
-        "the file is not the one that its inventory row is about: it was replaced or changed",
-        hint="have the inventory scanned again",
-    )
 
 
 class LocalFiles:
@@ -85,7 +75,7 @@ class LocalFiles:
         """Return the address of a path below the root: the reverse of `key`."""
         return f"file://{self._root}/{key}"
 
-    def open(self, key: str, expected: Expected) -> OpenLocalFile:
+    def open(self, key: str, expected: Expected, span: Span | None = None) -> OpenLocalFile:  # noqa: ARG002 - the protocol's
         """Open a regular file below the root.
 
         Raises:
@@ -101,7 +91,7 @@ class LocalFiles:
         except BaseException:
             os.close(descriptor)
             raise
-        return OpenLocalFile(descriptor, found, checksum)
+        return OpenLocalFile(descriptor, found, checksum, expected.version)
 
     def _descriptor(self, key: str) -> int:
         # SECURITY: every folder is opened from the one above it and none may be a link, so no
@@ -130,7 +120,7 @@ class LocalFiles:
         """Return the checksum of an opened file that is the expected one."""
         if expected.size is not None and expected.size != found.st_size:
             raise changed()
-        wanted = expected.checksum.lower() if _SHA256.fullmatch(expected.checksum) else ""
+        wanted = expected.checksum.lower() if SHA256.fullmatch(expected.checksum) else ""
         if not wanted:
             if expected.version and expected.version != version_of(found):
                 raise changed()
@@ -164,20 +154,20 @@ class LocalFiles:
 class OpenLocalFile:
     """A local file that is open; a change while it is read is noticed."""
 
-    def __init__(self, descriptor: int, found: os.stat_result, checksum: str) -> None:
+    def __init__(self, descriptor: int, found: os.stat_result, checksum: str, version: str) -> None:
         self._descriptor: int | None = descriptor
         self._identity = identity(found)
         self.size = found.st_size
         self.checksum = checksum
-        self.version = checksum or version_of(found)
+        self.version = version or checksum or version_of(found)
 
-    def read(self, offset: int, length: int) -> Iterator[bytes]:
+    def read(self, offset: int, length: int | None) -> Iterator[bytes]:
         """Yield bytes ``[offset, offset + length)``, up to the end of the file.
 
         Raises:
             FileChangedError: The file was written to meanwhile.
         """
-        end = min(offset + length, self.size)
+        end = self.size if length is None else min(offset + length, self.size)
         while offset < end:
             assert self._descriptor is not None
             try:

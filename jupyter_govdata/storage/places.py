@@ -7,13 +7,16 @@ so two texts are one file only if they are equal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from jupyter_govdata.errors import StorageError
+from jupyter_govdata.errors import FileChangedError, StorageError
 
 MAX_ADDRESS = 4_096
+Span = tuple[int, int | None]
+"""Offset and length in bytes; length None means to the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class OpenFile(Protocol):
     checksum: str
     version: str
 
-    def read(self, offset: int, length: int) -> Iterator[bytes]:
+    def read(self, offset: int, length: int | None) -> Iterator[bytes]:
         """Yield bytes ``[offset, offset + length)`` in chunks; `FileChangedError` if replaced."""
 
     def close(self) -> None:
@@ -58,13 +61,31 @@ class FileStore(Protocol):
     def key(self, address: str) -> str | None:
         """Return the key of an address of this storage, None for an address of another one."""
 
-    def open(self, key: str, expected: Expected) -> OpenFile:
+    def open(self, key: str, expected: Expected, span: Span | None) -> OpenFile:
         """Open a file.
+
+        Args:
+            key: From `key`.
+            expected: What its content must be.
+            span: Which bytes will be read, if any.
 
         Raises:
             FileChangedError: Its content is not the expected one.
             StorageError: It is missing or cannot be read.
         """
+
+
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+ETAG = "etag:"
+"""Before what a store calls the tag of a content, where an inventory keeps it as checksum."""
+
+
+def changed() -> FileChangedError:
+    """Return the error for a file that is not what its row says."""
+    return FileChangedError(
+        "the file is not the one that its inventory row is about: it was replaced or changed",
+        hint="have the inventory scanned again",
+    )
 
 
 def no_place() -> StorageError:
