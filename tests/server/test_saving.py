@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import threading
-import time
-import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 
 import nbformat
 import pytest
@@ -25,9 +17,8 @@ from nbformat.v4 import new_code_cell
 
 from jupyter_govdata.stamps.folding import stamped_cells
 from jupyter_govdata.stamps.pinning import pins_of
+from tests.server.jupyter import ROOT, Server
 from tests.stamps.notebooks import notebook, query_cell, stamp
-
-ROOT = Path(__file__).parent.parent.parent
 
 CONFIG = """
 from tornado.web import HTTPError
@@ -44,94 +35,6 @@ def hook(model, path, contents_manager, **more):
 c.FileContentsManager.pre_save_hook = hook
 c.AsyncFileContentsManager.pre_save_hook = hook
 """
-
-
-class Server:
-    """A Jupyter server with only our extension, and its contents API."""
-
-    def __init__(self, folder: Path, config: str = "") -> None:
-        self.root = folder / "root"
-        self.root.mkdir()
-        settings = folder / "settings"
-        settings.mkdir()
-        (settings / "jupyter_server_config.py").write_text(config)
-        enabled = folder / "enabled" / "jupyter_server_config.d"
-        enabled.mkdir(parents=True)
-        # Where the wheel puts it; see `test_wheel_enables_the_extension`.
-        shutil.copy(ROOT / "jupyter_govdata/server/enable.json", enabled / "jupyter_govdata.json")
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        environment = {
-            **os.environ,
-            "JUPYTER_CONFIG_DIR": str(settings),
-            "JUPYTER_CONFIG_PATH": str(enabled.parent),
-            "JUPYTER_NO_CONFIG": "",
-            "JUPYTER_DATA_DIR": str(folder / "data"),
-            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-            "JUPYTER_TOKEN": "t",
-        }
-        self.log = folder / "log"
-        options = [
-            "--no-browser",
-            "--allow-root",
-            f"--port={self.port}",
-            "--ServerApp.port_retries=0",
-        ]
-        command = [sys.executable, "-m", "jupyter_server", *options]
-        self._process = subprocess.Popen(
-            [*command, f"--ServerApp.root_dir={self.root}"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._ready = threading.Event()
-        self._reader = threading.Thread(target=self._copy_log, daemon=True)
-        self._reader.start()
-        assert self._ready.wait(60), self.log.read_text()
-        self._connect()
-
-    def _connect(self) -> None:
-        # It says that it runs a moment before it listens.
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.call("GET", "/api/status")
-                return
-            except URLError:
-                assert self._process.poll() is None, self.log.read_text()
-                assert time.monotonic() < deadline, self.log.read_text()
-
-    def _copy_log(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as lines, self.log.open("w") as log:
-            for line in lines:
-                log.write(line)
-                log.flush()
-                if "is running at" in line:
-                    self._ready.set()
-        self._ready.set()  # it ended, and `_connect` says so
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": "token t", "Content-Type": "application/json"},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    def save(self, name: str, nb: Any) -> Path:
-        model = {"type": "notebook", "format": "json", "content": nb}
-        self.call("PUT", f"/api/contents/{name}", model)
-        return self.root / name
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-        self._reader.join(30)
 
 
 @pytest.fixture(scope="module")
@@ -198,10 +101,8 @@ def test_hook_of_the_user_runs_after_ours(hooked: Server) -> None:
     saved = read(path)
     assert saved.cells[0].outputs == []
     assert stamped_cells(saved)[0].state == "kept"
-    with pytest.raises(HTTPError) as caught:
-        hooked.save("refused.ipynb", notebook(query_cell(id="q1")))
-    assert caught.value.code == 409
-    caught.value.close()
+    model = {"type": "notebook", "format": "json", "content": notebook(query_cell(id="q1"))}
+    assert hooked.fetch("PUT", "/api/contents/refused.ipynb", model).status == 409
 
 
 def test_malformed_notebooks_and_other_files_are_saved(server: Server) -> None:
@@ -239,7 +140,7 @@ def test_failure_inside_the_fold_is_logged_and_the_notebook_saved(
 
 def test_server_loads_no_arrow_and_no_engine(server: Server) -> None:
     code = (
-        "import sys, jupyter_govdata.server\n"
+        "import sys, jupyter_govdata.server.app\n"
         "print([m for m in ('pyarrow', 'duckdb', 'numpy', 'jupyter_govdata.session') "
         "if m in sys.modules])"
     )
