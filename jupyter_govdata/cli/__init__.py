@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "lake": ("init", "serve", "demo", "load"),
     "look": ("ls", "describe", "versions", "explain", "sql"),
     "govern": ("apply", "consent", "audit"),
+    "requests": ("requests",),
     "rerun": ("rerun",),
     "compare": ("diff",),
     "prove": ("stamp", "pins", "hold", "release"),

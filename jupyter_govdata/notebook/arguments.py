@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import NoReturn, cast
 
 from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.model.request import REQUEST_STATES
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,12 +62,38 @@ def _govdata_parser() -> _Parser:
     explain = command("explain", "what you may see of an asset, and why")
     explain.add_argument("asset")
     explain.add_argument("--as", dest="user", metavar="USER")
+    _request_commands(command)
     command("browse", "assets to click through (needs `ipywidgets`)")
     history = command("history", "the last queries of this kernel, or one into the next cell")
     history.add_argument("count", nargs="?", type=int, default=20)
     history.add_argument("--insert", type=int, metavar="N")
     command("help", "this list")
     return parser
+
+
+def _request_commands(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    def ends(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--scope", default="", metavar="NAME")
+        parser.add_argument("--until", metavar="TIME")
+        parser.add_argument("--reason", default="", metavar="TEXT")
+
+    request = command("request", "ask for access to an asset, for a purpose")
+    request.add_argument("asset")
+    request.add_argument("--purpose")
+    ends(request)
+    requests = command(
+        "requests", "your requests, the inbox of those to decide, what can be asked for"
+    )
+    boxes = ("mine", "inbox", "scopes", "withdraw")
+    requests.add_argument("box", nargs="?", choices=boxes, default="mine")
+    requests.add_argument("id", nargs="?")
+    requests.add_argument("--state", choices=REQUEST_STATES)
+    approve = command("approve", "approve a request of somebody else")
+    approve.add_argument("id")
+    ends(approve)
+    refuse = command("refuse", "refuse a request, or take an approval back at once")
+    refuse.add_argument("id")
+    refuse.add_argument("--reason", required=True, metavar="TEXT")
 
 
 def parse_govdata(line: str) -> argparse.Namespace:

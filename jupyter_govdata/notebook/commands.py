@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_govdata.errors import ConfigError, GovDataError, QueryError
-from jupyter_govdata.notebook import lazy, listing
+from jupyter_govdata.notebook import lazy, listing, requesting
 from jupyter_govdata.notebook.arguments import govdata_commands
 from jupyter_govdata.notebook.showing import shown
 from jupyter_govdata.notebook.state import State
@@ -108,6 +108,20 @@ class Commands:
 
     def _browse(self, _arguments: Namespace) -> Any:
         return lazy.widgets.Browser(self._session).box
+
+    # -- access ----------------------------------------------------------------------------------
+
+    def _request(self, arguments: Namespace) -> listing.Listing:
+        return requesting.ask(self._session, arguments)
+
+    def _requests(self, arguments: Namespace) -> listing.Listing:
+        return requesting.look(self._session, arguments)
+
+    def _approve(self, arguments: Namespace) -> listing.Listing:
+        return requesting.approve(self._session, arguments)
+
+    def _refuse(self, arguments: Namespace) -> listing.Listing:
+        return requesting.refuse(self._session, arguments)
 
     # -- the notebook ----------------------------------------------------------------------------
 
