@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import flight
 
-from jupyter_govdata.client.connection import Connection
+from jupyter_govdata.client.connection import Connection, raised
 from jupyter_govdata.config import GatewayConfig
 from jupyter_govdata.gateway.composer import Gateway, initialise
 from jupyter_govdata.gateway.lake import write_run_file
@@ -134,8 +135,6 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
 
 def consents(given: dict[str, bool]) -> pa.Table:
     """Return the consent register: patient -> given."""
-    import datetime as dt
-
     moment = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
     return pa.table(
         {
@@ -188,8 +187,6 @@ class Reader:
             except StopIteration:
                 break
             except pa.ArrowException as exc:
-                from jupyter_govdata.client.connection import raised
-
                 raise raised(exc) from None
         return found
 
