@@ -16,9 +16,15 @@ export const IGovdataStatus = new Token<StatusModel>(
   'Principal, chosen purpose, wall, epoch and state of the gateway.'
 );
 
-/** Names of our commands that more than one part uses. */
+/** Names of our commands that more than one part uses. All but the first three take an `asset`. */
 export const Commands = {
   open: 'govdata:open-catalog',
+  refresh: 'govdata:refresh',
+  openRequests: 'govdata:open-requests',
   openAsset: 'govdata:open-asset',
-  refresh: 'govdata:refresh'
+  insertQuery: 'govdata:insert-query',
+  insertName: 'govdata:insert-name',
+  pinVersion: 'govdata:pin-version',
+  copyCitation: 'govdata:copy-citation',
+  requestAccess: 'govdata:request-access'
 } as const;

@@ -59,3 +59,130 @@ export const catalog = object({
   assets: list(summary)
 });
 export type Catalog = Guarded<typeof catalog>;
+
+const snapshot = object({
+  snapshot_id: text,
+  committed_at: optional(text, ''),
+  operation: optional(text, ''),
+  added_rows: nullable(number),
+  removed_rows: nullable(number),
+  total_rows: nullable(number),
+  tags: optional(list(text), []),
+  provenance: optional(mapping(text), new Map<string, string>())
+});
+
+const change = object({
+  column: text,
+  change: oneOf(['added', 'removed', 'renamed', 'retyped'], 'retyped'),
+  from: optional(text, ''),
+  to: optional(text, '')
+});
+export type Change = Guarded<typeof change>;
+
+const column = object({
+  name: text,
+  type: optional(text, ''),
+  unit: optional(text, ''),
+  description: optional(text, ''),
+  tags,
+  mask: nullable(text),
+  policy: optional(text, '')
+});
+export type Column = Guarded<typeof column>;
+
+export const card = object({
+  name: text,
+  kind: optional(text, 'table'),
+  description: optional(text, ''),
+  access: oneOf(ACCESS, 'none'),
+  owner: optional(text, ''),
+  steward: optional(text, ''),
+  tags,
+  licence: optional(text, ''),
+  source: optional(text, ''),
+  generated_by: optional(text, ''),
+  transformations: optional(text, ''),
+  quality: optional(list(text), []),
+  suitable_for: optional(text, ''),
+  limitations: optional(text, ''),
+  intended_use: optional(text, ''),
+  risk_class: optional(text, ''),
+  columns: optional(list(column), []),
+  row_filter: optional(text, ''),
+  why: optional(list(text), []),
+  policies: optional(list(text), []),
+  purpose: optional(text, ''),
+  epoch: optional(number, 0),
+  snapshot: nullable(snapshot),
+  completeness: nullable(
+    object({
+      filled: optional(list(text), []),
+      missing: optional(list(text), []),
+      share: number
+    })
+  )
+});
+export type Card = Guarded<typeof card>;
+
+const version = object({
+  snapshot_id: text,
+  committed_at: optional(text, ''),
+  operation: optional(text, ''),
+  added_rows: nullable(number),
+  removed_rows: nullable(number),
+  total_rows: nullable(number),
+  tags: optional(list(text), []),
+  schema: optional(list(change), [])
+});
+export type Version = Guarded<typeof version>;
+
+export const versions = object({ total: number, versions: list(version) });
+
+export const comparison = object({
+  added_rows: nullable(number),
+  removed_rows: nullable(number),
+  schema: optional(list(change), [])
+});
+export type Comparison = Guarded<typeof comparison>;
+
+export const preview = object({
+  columns: list(object({ name: text, type: optional(text, ''), mask: nullable(text) })),
+  rows: list(list(nullable(text))),
+  snapshot_id: nullable(text)
+});
+export type Preview = Guarded<typeof preview>;
+
+export const lineage = object({
+  nodes: list(object({ id: text, name: text, kind: optional(text, '') })),
+  edges: list(object({ from: text, to: text, by: optional(text, '') })),
+  complete: optional(flag, true)
+});
+export type Lineage = Guarded<typeof lineage>;
+
+export const citation = object({ text, bibtex: optional(text, '') });
+export type Citation = Guarded<typeof citation>;
+
+export const request = object({
+  id: text,
+  asset: text,
+  principal: optional(text, ''),
+  purpose: optional(text, ''),
+  scope: optional(text, ''),
+  reason: optional(text, ''),
+  state: oneOf(['open', 'approved', 'refused', 'withdrawn', 'expired'], 'expired'),
+  requested_at: optional(text, ''),
+  until: nullable(text),
+  decided_by: optional(text, ''),
+  decided_at: nullable(text),
+  decision_reason: optional(text, ''),
+  can_decide: optional(flag, false),
+  note: optional(text, '')
+});
+export type AccessRequest = Guarded<typeof request>;
+
+export const requests = object({
+  total: number,
+  requests: list(request),
+  to_decide: optional(number, 0),
+  decides: optional(flag, false)
+});

@@ -1,34 +1,129 @@
-/** The panel in the left area. */
-import type { TranslationBundle } from '@jupyterlab/translation';
-import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+/** The panel in the left area: who asks, the catalog or the requests, and the card of one asset. */
+import { ReactWidget } from '@jupyterlab/ui-components';
+import { Panel, SplitPanel } from '@lumino/widgets';
+import { Signal } from '@lumino/signaling';
+import type { ISignal } from '@lumino/signaling';
 import React from 'react';
 
+import { AssetCard } from '../card/card';
+import { EnvProvider, useSignals } from '../env';
+import type { Env } from '../env';
 import { catalogIcon } from '../icons';
-import type { StatusModel } from '../status/model';
+import { RequestsView } from '../requests/view';
+import { Browser } from './browser';
+import { Header } from './header';
+import type { CatalogModel } from './model';
 
-export class CatalogPanel extends ReactWidget {
+export type Tab = 'catalog' | 'requests';
+
+/** What is chosen in the panel. */
+export class PanelState {
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get tab(): Tab {
+    return this._tab;
+  }
+
+  set tab(tab: Tab) {
+    this._tab = tab;
+    this._changed.emit();
+  }
+
+  /** The asset whose card is open. */
+  get asset(): string | null {
+    return this._asset;
+  }
+
+  set asset(asset: string | null) {
+    this._asset = asset;
+    this._changed.emit();
+  }
+
+  dispose(): void {
+    Signal.clearData(this);
+  }
+
+  private readonly _changed = new Signal<this, void>(this);
+  private _tab: Tab = 'catalog';
+  private _asset: string | null = null;
+}
+
+export class CatalogPanel extends Panel {
   constructor(
-    private readonly status: StatusModel,
-    private readonly trans: TranslationBundle
+    env: Env,
+    readonly model: CatalogModel
   ) {
     super();
+    const { trans } = env;
     this.id = 'jp-govdata-catalog';
-    this.addClass('jp-govdata-catalog');
+    this.addClass('jp-govdata-panel');
     this.title.icon = catalogIcon;
-    this.title.caption = trans.__('Data catalog');
+    this.title.caption = trans.__('Data Catalog');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Data catalog'));
+    const { state } = this;
+    this.addWidget(view(env, 'jp-govdata-header', <Header state={state} />));
+    this.lower = view(env, 'jp-govdata-lower', <Lower state={state} />);
+    this.split.addClass('jp-govdata-split');
+    this.split.addWidget(view(env, 'jp-govdata-upper', <Upper state={state} model={model} />));
+    this.split.addWidget(this.lower);
+    this.addWidget(this.split);
+    state.changed.connect(this.arrange, this);
+    this.arrange();
   }
 
-  protected override render(): JSX.Element {
-    return (
-      <UseSignal signal={this.status.changed}>
-        {() => (
-          <p role="status">
-            {this.trans.__('%1 at %2', this.status.status?.principal ?? '', this.status.link)}
-          </p>
-        )}
-      </UseSignal>
-    );
+  readonly state = new PanelState();
+
+  override dispose(): void {
+    if (!this.isDisposed) {
+      this.state.dispose();
+      this.model.dispose();
+      super.dispose();
+    }
   }
+
+  private arrange(): void {
+    const shown = this.state.tab === 'catalog' && this.state.asset !== null;
+    if (shown && this.lower.isHidden) {
+      this.lower.show();
+      this.split.setRelativeSizes([4, 6]);
+    } else if (!shown) {
+      this.lower.hide();
+    }
+  }
+
+  private readonly split = new SplitPanel({ orientation: 'vertical', spacing: 1 });
+  private readonly lower: ReactWidget;
+}
+
+/** A widget of a component with the environment around it. */
+export function view(env: Env, className: string, content: JSX.Element): ReactWidget {
+  const widget = ReactWidget.create(<EnvProvider value={env}>{content}</EnvProvider>);
+  widget.addClass(className);
+  return widget;
+}
+
+function Upper(props: { state: PanelState; model: CatalogModel }): JSX.Element {
+  const { state, model } = props;
+  useSignals(state.changed);
+  const id = state.tab === 'catalog' ? 'jp-govdata-tab-catalog' : 'jp-govdata-tab-requests';
+  return (
+    <div className="jp-govdata-tabpanel" role="tabpanel" aria-labelledby={id}>
+      {state.tab === 'catalog' ? (
+        <Browser model={model} selected={state.asset} onSelect={asset => (state.asset = asset)} />
+      ) : (
+        <RequestsView />
+      )}
+    </div>
+  );
+}
+
+function Lower(props: { state: PanelState }): JSX.Element | null {
+  const { state } = props;
+  useSignals(state.changed);
+  return state.asset && state.tab === 'catalog' ? (
+    <AssetCard name={state.asset} wide={false} close={() => (state.asset = null)} />
+  ) : null;
 }

@@ -7,8 +7,11 @@ import type { Client } from '../api/client';
 import { status } from '../api/types';
 import type { Status } from '../api/types';
 
-/** State of the way to the data: `loading` before the first answer, `offline` without Jupyter server. */
-export type Link = Status['state'] | 'loading' | 'offline' | 'failed';
+/**
+ * State of the way to the data: `loading` before the first answer, `offline` without Jupyter server,
+ * `absent` where that server lacks our extension.
+ */
+export type Link = Status['state'] | 'loading' | 'offline' | 'absent' | 'failed';
 
 export interface IPurposeStore {
   load(): Promise<string | null>;
@@ -22,6 +25,7 @@ const LOOK_AGAIN: Record<Link, number> = {
   ready: 30000,
   unreachable: 3000,
   offline: 3000,
+  absent: 30000,
   failed: 10000,
   unconfigured: 30000
 };
@@ -135,9 +139,7 @@ export class StatusModel {
         reason instanceof ApiError
           ? reason
           : new ApiError('failed', 'failed', 'the state of the gateway is not known');
-      const link =
-        error.failure === 'offline' || error.failure === 'unreachable' ? error.failure : 'failed';
-      this.settle(link, this._status, error);
+      this.settle(linkOf(error), this._status, error);
     }
   }
 
@@ -184,4 +186,20 @@ export class StatusModel {
   private _looking: Promise<void> | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _disposed = false;
+}
+
+/** What a failed look says about the link. */
+function linkOf(error: ApiError): Link {
+  switch (error.failure) {
+    case 'offline':
+    case 'unreachable':
+      return error.failure;
+    case 'missing':
+      return 'absent';
+    case 'refused':
+    case 'invalid':
+    case 'unauthenticated':
+    case 'failed':
+      return 'failed';
+  }
 }
