@@ -23,7 +23,13 @@ from jupyter_govdata.session import Session, connect, init_lake
 
 GOVERNANCE = Path(__file__).parent / "governance"
 STEWARD = "dina"
-VERSION = 1
+STORAGE = '''
+# Where the files of the imaging inventories are; they are opened by grants only.
+[storage.files]
+type = "local"
+root = "files"
+'''
+VERSION = 2
 """Version of the demo lake's content; raised when its tables or policies change."""
 NEEDED_BYTES = 150_000_000
 """Free disk space asked for before a build starts: the lake, its staging area, some air."""
@@ -158,6 +164,8 @@ def _unwritable(folder: Path, exc: OSError) -> StorageError:
 def _build(folder: Path, progress: Progress) -> None:
     progress("making an empty lake")
     init_lake(folder, governance=GOVERNANCE, steward=STEWARD)
+    with (folder / "govdata.toml").open("a", encoding="utf-8") as lake_file:
+        lake_file.write(STORAGE)
     with (
         tempfile.TemporaryDirectory(prefix="govdata-demo-") as stage,
         connect(folder, user=STEWARD, purpose="quality") as session,
