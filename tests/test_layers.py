@@ -89,6 +89,8 @@ OWNERS: dict[str, tuple[set[str], str]] = {
     "tornado": ({"server"}, "what Jupyter's routes are made of; comes with Jupyter server"),
     "ipywidgets": ({"notebook"}, "optional extra"),
     "polars": ({"query", "formats", "session"}, "optional extra"),
+    "fsspec": ({"session"}, "optional extra: files as a filesystem"),
+    "torch": ({"session"}, "optional extra: files as a dataset"),
     "prometheus_client": ({"gateway"}, "metrics"),
     "psycopg": ({"ledger", "formats"}, "optional extra"),
     "pyarrow.flight": ({"client", "gateway"}, "the wire"),
@@ -108,6 +110,8 @@ ANYWHERE = {"numpy", "pyarrow"}
 OPTIONAL = {
     "pandas",
     "polars",
+    "fsspec",
+    "torch",
     "narwhals",
     "pyreadstat",
     "h5py",

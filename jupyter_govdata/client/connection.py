@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -97,6 +98,20 @@ def raised(exc: pa.ArrowException) -> GovDataError:
     return GatewayError("the gateway broke off the call", hint="run it again")
 
 
+class _Forked:
+    """Whether this process was forked from one that had a connection; it would wait for ever."""
+
+    was_used = False
+    is_cut_off = False
+
+    @classmethod
+    def note(cls) -> None:
+        cls.is_cut_off = cls.was_used
+
+
+os.register_at_fork(after_in_child=_Forked.note)
+
+
 class Connection:
     """A connection to one gateway, shared by all calls of a session; thread-safe."""
 
@@ -111,6 +126,11 @@ class Connection:
         return "Connection(...)"
 
     def _connected(self) -> flight.FlightClient:
+        if _Forked.is_cut_off:
+            raise GatewayError(
+                "a forked process cannot speak to the gateway: gRPC does not survive a fork",
+                hint='start it anew: `multiprocessing_context="forkserver"` or `"spawn"`',
+            )
         with self._lock:
             if self._client is None:
                 location = self._endpoint.location()
@@ -119,6 +139,7 @@ class Connection:
                 if roots is not None:
                     options["tls_root_certs"] = roots
                 self._client = flight.FlightClient(location, **options)
+                _Forked.was_used = True
             return self._client
 
     def _forget(self) -> None:

@@ -6,7 +6,7 @@ whoever uses them, and in no `repr`, error or log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -20,6 +20,7 @@ from jupyter_govdata.model.files import (
     FileSession,
     FilesGrant,
     FilesRequest,
+    FileStat,
     SignedFile,
 )
 from jupyter_govdata.model.manifest import ManifestHeader, header_from_wire
@@ -30,6 +31,7 @@ from jupyter_govdata.model.wire_files import (
     rows_ticket,
     session_from_wire,
     signed_from_wire,
+    stat_from_wire,
 )
 
 FILE_FIELDS = ("index", "name", "format", "size", "checksum", "version", "key")
@@ -69,7 +71,7 @@ class Files:
             raise ProtocolError("the gateway's answer about files does not parse")
         return table
 
-    def read(self, read: FileRead) -> Iterator[memoryview]:
+    def read(self, read: FileRead) -> Generator[memoryview, None, None]:
         """Yield the bytes of a file through the gateway; closing the iterator stops the stream.
 
         Raises:
@@ -80,6 +82,16 @@ class Files:
             for batch in batches:
                 for value in batch.column(0):
                     yield memoryview(value.as_buffer())
+
+    def stat(self, grant: str, index: int) -> FileStat:
+        """Return what is known of a file, as it is stored now.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+        return stat_from_wire(
+            self._connection.act("files_stat", {"grant": grant, "index": int(index)})
+        )
 
     def sign(self, grant: str, indexes: Sequence[int]) -> list[SignedFile]:
         """Return short-lived addresses of at most `MAX_SIGN` files.
@@ -107,7 +119,7 @@ class Files:
         return header_from_wire(self._connection.act("files_manifest", {"grant": grant}))
 
 
-def _chunks(stream: Any, chunk: Any) -> Iterator[pa.RecordBatch]:
+def _chunks(stream: Any, chunk: Any) -> Generator[pa.RecordBatch, None, None]:
     """Yield the batches of a stream that was begun; stopping early cancels it."""
     is_done = chunk is None
     try:

@@ -148,7 +148,7 @@ def _part(response: http.client.HTTPResponse, size: int) -> bytes:
 
 def _refusal(status: int) -> Exception:
     if status in (400, 401, 403):
-        return ExpiredError
+        return ExpiredError()
     if status in (404, 410, 412):
         return StorageError(
             "the file is not there any more, or was replaced", hint="ask for the files again"

@@ -6,6 +6,7 @@ which holds a digest of the lines, so that 50,000 files need one signature.
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -78,13 +79,13 @@ class ManifestHeader:
     key_id: str = ""
     signature: str = field(default="", repr=False)
 
-    def message(self) -> bytes:
+    def message(self) -> builtins.bytes:
         """Return the bytes that are signed: canonical JSON of all fields but the signature."""
         fields = _fields(self)
         del fields["signature"]
         return b"govdata-manifest-v1\n" + canonical_json(fields)
 
-    def line(self) -> bytes:
+    def line(self) -> builtins.bytes:
         """Return the first line of the manifest."""
         return canonical_json({"govdata_manifest": FORMAT, **_fields(self)})
 

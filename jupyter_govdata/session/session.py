@@ -31,6 +31,7 @@ from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.session.browsing import BrowsingMixin
 from jupyter_govdata.session.catalog import SessionCatalog
 from jupyter_govdata.session.conditions import Where, condition, version, with_moment
+from jupyter_govdata.session.files_asking import FilesMixin
 from jupyter_govdata.session.holding import HoldingMixin
 from jupyter_govdata.session.requesting import RequestingMixin
 from jupyter_govdata.session.sources import counts, governance_files, problems_found, provenance
@@ -38,7 +39,7 @@ from jupyter_govdata.session.sources import counts, governance_files, problems_f
 OnProgress = Callable[[int, int | None, int | None], None]
 
 
-class Session(BrowsingMixin, HoldingMixin, RequestingMixin):
+class Session(FilesMixin, BrowsingMixin, HoldingMixin, RequestingMixin):
     """A principal at a gateway: queries, scans, the catalog, loading.
 
     Made by `connect`; usable as a context manager. All sessions are independent.
@@ -392,6 +393,7 @@ class Session(BrowsingMixin, HoldingMixin, RequestingMixin):
 
     def close(self) -> None:
         """Close the connection and let go of an embedded gateway."""
+        self._close_files()
         self._engine.close()
         self._connection.close()
         self._endpoint.close()

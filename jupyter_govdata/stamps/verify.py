@@ -35,6 +35,24 @@ def verify_receipt(receipt: Receipt, public_key_pem: bytes) -> None:
     Raises:
         StampError: The signature does not fit, or the key is not an Ed25519 public key.
     """
+    if not is_signed(receipt_message(receipt), receipt.signature, public_key_pem):
+        raise StampError(
+            "the signature of a receipt does not fit its contents",
+            hint="the stamp was changed, or another gateway key signed it",
+        )
+
+
+def is_signed(message: bytes, signature: str, public_key_pem: bytes) -> bool:
+    """Return whether the gateway with this public key signed a message.
+
+    Args:
+        message: What was signed.
+        signature: Ed25519, base64.
+        public_key_pem: Ed25519 public key, PEM.
+
+    Raises:
+        StampError: The key is not an Ed25519 public key.
+    """
     try:
         key = load_pem_public_key(public_key_pem)
     except (ValueError, UnsupportedAlgorithm) as exc:
@@ -42,10 +60,7 @@ def verify_receipt(receipt: Receipt, public_key_pem: bytes) -> None:
     if not isinstance(key, Ed25519PublicKey):
         raise StampError("the gateway's public key is not an Ed25519 key")
     try:
-        signature = base64.b64decode(receipt.signature, validate=True)
-        key.verify(signature, receipt_message(receipt))
-    except (InvalidSignature, binascii.Error, ValueError) as exc:
-        raise StampError(
-            "the signature of a receipt does not fit its contents",
-            hint="the stamp was changed, or another gateway key signed it",
-        ) from exc
+        key.verify(base64.b64decode(signature, validate=True), message)
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True

@@ -1,0 +1,176 @@
+"""Governed files as a filesystem of fsspec, ``govdata://``. Runs in the kernel. Read-only.
+
+For libraries that open files by a path: pandas, pyarrow, polars, zarr, tifffile, DuckDB. Every
+read asks the gateway, as everywhere.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from fsspec.spec import AbstractFileSystem
+
+from jupyter_govdata.errors import ConfigError, GovDataError, NotVisibleError
+from jupyter_govdata.session.connecting import connect
+from jupyter_govdata.session.files import FileSet
+from jupyter_govdata.session.files_file import GovernedFile
+
+
+class GovDataFileSystem(AbstractFileSystem):
+    """The files of a set by their paths, or all inventories as ``govdata://ASSET/PATH``.
+
+    Args:
+        files: The set; without one, a session is opened for whatever is asked for.
+        lake: Lake folder or gateway address of that session; as of `connect` by default.
+        user: Principal of an embedded session.
+        purpose: What the files are used for.
+    """
+
+    protocol = "govdata"
+    cachable = False
+    root_marker = ""
+
+    def __init__(
+        self,
+        files: FileSet | None = None,
+        *,
+        lake: str | None = None,
+        user: str | None = None,
+        purpose: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._files = files
+        self._trees: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        self._sets: dict[str, FileSet] = {}
+        self._session = None
+        if files is None:
+            self._session = connect(lake, user=user, purpose=purpose)
+            weakref.finalize(self, self._session.close)
+
+    def __repr__(self) -> str:
+        what = f"{len(self._files):,} files" if self._files is not None else "govdata://"
+        return f"<GovDataFileSystem {what}>"
+
+    def __reduce__(self) -> Any:
+        if self._files is not None:
+            raise ConfigError(
+                "the filesystem of a file set stays in its process",
+                hint='elsewhere, use `fsspec.filesystem("govdata", lake=...)`',
+            )
+        return super().__reduce__()
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    def ls(self, path: str, detail: bool = True, **_options: Any) -> list[Any]:
+        """List a folder; a file lists itself.
+
+        Raises:
+            FileNotFoundError: There is none, or it is not visible.
+        """
+        plain = self._strip_protocol(path).strip("/")
+        asset, rest = self._split(plain)
+        if asset is None:
+            entries = self._assets()
+        else:
+            tree = self._tree(asset)
+            entries = tree.get(rest, [])
+            if not entries:
+                parent = rest.rpartition("/")[0]
+                entries = [e for e in tree.get(parent, []) if e["name"] == plain]
+            if not entries and rest:
+                raise FileNotFoundError(path)
+        return entries if detail else sorted(e["name"] for e in entries)
+
+    def info(self, path: str, **_options: Any) -> dict[str, Any]:
+        """Describe a file or folder: ``name``, ``type``, ``size``; of a file also ``checksum``.
+
+        Raises:
+            FileNotFoundError: There is none, or it is not visible.
+        """
+        plain = self._strip_protocol(path).strip("/")
+        asset, rest = self._split(plain)
+        if asset is None:
+            return {"name": "", "type": "directory", "size": 0}
+        tree = self._tree(asset)
+        if rest in tree:
+            return {"name": plain, "type": "directory", "size": 0}
+        for entry in tree.get(rest.rpartition("/")[0], []):
+            if entry["name"] == plain:
+                return entry
+        raise FileNotFoundError(path)
+
+    def checksum(self, path: str) -> str:
+        """Return what names the content of a file."""
+        return str(self.info(path)["version"])
+
+    def _open(self, path: str, mode: str = "rb", **_options: Any) -> Any:
+        if mode != "rb":
+            raise ConfigError("governed files are read, never written", hint="open it by `rb`")
+        return self._file(path).open()
+
+    def cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **_options: Any
+    ) -> bytes:
+        """Return bytes ``[start, end)`` of a file; negative numbers count from its end."""
+        file = self._file(path)
+        first, last, _ = slice(start, end).indices(file.size)
+        return file.read_range(first, max(0, last - first))
+
+    def _file(self, path: str) -> GovernedFile:
+        found = self.info(path)
+        if found["type"] != "file":
+            raise IsADirectoryError(path)
+        asset, rest = self._split(found["name"])
+        assert asset is not None
+        return self._set(asset)[rest]
+
+    # -- sets and trees --------------------------------------------------------------------------
+
+    def _split(self, plain: str) -> tuple[str | None, str]:
+        """Return the asset and the path in it; the asset of a set's own filesystem is ``""``."""
+        if self._files is not None:
+            return "", plain
+        asset, _, rest = plain.partition("/")
+        return asset or None, rest
+
+    def _assets(self) -> list[dict[str, Any]]:
+        assert self._session is not None
+        found = [s.name for s in self._session.catalog.ls() if s.kind == "files"]
+        return [{"name": name, "type": "directory", "size": 0} for name in found]
+
+    def _set(self, asset: str) -> FileSet:
+        if self._files is not None:
+            return self._files
+        assert self._session is not None
+        if asset not in self._sets:
+            try:
+                self._sets[asset] = self._session.files(asset)
+            except NotVisibleError:
+                raise FileNotFoundError(asset) from None
+            except GovDataError as error:
+                if error.code == "catalog":
+                    raise FileNotFoundError(asset) from None
+                raise
+        return self._sets[asset]
+
+    def _tree(self, asset: str) -> dict[str, list[dict[str, Any]]]:
+        """Return folder -> its entries; the root is the empty text."""
+        if asset in self._trees:
+            return self._trees[asset]
+        base = f"{asset}/" if asset else ""
+        tree: dict[str, list[dict[str, Any]]] = {"": []}
+        for path, size, version in self._set(asset).listing():
+            folder = self._grown(tree, path.rpartition("/")[0], base)
+            entry = {"name": base + path, "type": "file", "size": size, "version": version}
+            tree[folder].append(entry)
+        self._trees[asset] = tree
+        return tree
+
+    def _grown(self, tree: dict[str, list[dict[str, Any]]], folder: str, base: str) -> str:
+        if folder not in tree:
+            parent = self._grown(tree, folder.rpartition("/")[0], base)
+            tree[folder] = []
+            tree[parent].append({"name": base + folder, "type": "directory", "size": 0})
+        return folder

@@ -1,0 +1,55 @@
+"""How a file set shows itself. Runs in the kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyter_govdata.query.html_table import listing_html
+from jupyter_govdata.query.text_table import listing_lines, note, terminal_width
+from jupyter_govdata.session.files_words import size_text
+
+if TYPE_CHECKING:
+    from jupyter_govdata.session.files import FileSet
+
+SHOWN = 10
+_HEADER = ("file", "size", "format")
+_WAYS = {
+    "proxied": "bytes come through the gateway, which decides at every read",
+    "signed": "bytes come from the storage, by addresses that last a minute",
+    "session": "bytes come from the storage, by credentials for exactly these files",
+}
+
+
+def set_text(files: FileSet) -> str:
+    """Return a file set as text: what it holds, and the first files."""
+    width = terminal_width()
+    rows = _rows(files)
+    cells = [[row[i] for row in rows] for i in range(len(_HEADER))]
+    table = listing_lines(_HEADER, cells, (False, True, False), width) if rows else []
+    return "\n".join([*table, *(line for n in _notes(files) for line in note(n, width))])
+
+
+def set_html(files: FileSet) -> str:
+    """Return a file set as HTML."""
+    return listing_html(_HEADER, _rows(files), _notes(files))
+
+
+def _rows(files: FileSet) -> list[tuple[str, str, str]]:
+    return [(f.path, size_text(f.size), f.format) for f in files[:SHOWN]]
+
+
+def _notes(files: FileSet) -> list[str]:
+    more = len(files) - SHOWN
+    formats = ", ".join(f"{n:,} {name or 'of unknown format'}" for name, n in files.formats.items())
+    kinds = f" ({formats})" if formats else ""
+    plural = "file" if len(files) == 1 else "files"
+    notes = [f"... and {more:,} more"] if more > 0 else []
+    notes.append(
+        f"{len(files):,} {plural}, {size_text(files.bytes)}{kinds} of {files.asset}, for "
+        f"{files.purpose or 'no purpose'}"
+    )
+    if files.dropped:
+        names = ", ".join(files.dropped[:3]) + (" ..." if len(files.dropped) > 3 else "")
+        notes.append(f"{len(files.dropped):,} of the manifest permitted no more: {names}")
+    notes.append(_WAYS.get(files.way, files.way))
+    return notes
