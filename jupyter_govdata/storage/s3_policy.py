@@ -34,7 +34,7 @@ def is_expressible(key: str) -> bool:
     ``* ?`` are patterns, ``$`` begins a variable, colon and backslash are misread by some stores,
     ``%`` may be decoded, and what is beyond Latin-1 is no character of a policy.
     """
-    return bool(key) and all(32 <= ord(c) < 256 and c not in _UNSAFE for c in key)
+    return bool(key) and all(c.isprintable() and c < "Ā" and c not in _UNSAFE for c in key)
 
 
 def policy(bucket: str, scope: Scope) -> str | None:
