@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from jupyter_govdata.errors import StorageError
 from jupyter_govdata.storage.footers import Footer, footer, place
-from jupyter_govdata.storage.pieces import Piece, led
+from jupyter_govdata.storage.pieces import LEAD_ROWS, Piece, led
 from jupyter_govdata.storage.relation import Source, constant_value, positions
 
 _FORMAT = pads.ParquetFileFormat()
@@ -55,7 +55,9 @@ def batches(
     store = filesystem or pa.fs.LocalFileSystem()
     lead, rest = led(chosen, lambda f: footer(f.path, filesystem).groups)
     shape = _shape(footer(lead.file.path, filesystem), columns, asset)
-    yield from _first(lead, shape, columns, batch_rows, store)
+    yield from _first(
+        lead, shape, columns, min(batch_rows, LEAD_ROWS) if rest else batch_rows, store
+    )
     shaped = (
         (piece, _shape(footer(piece.file.path, filesystem), columns, asset)) for piece in rest
     )

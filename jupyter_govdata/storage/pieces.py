@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from jupyter_govdata.model.plan import DataFile
 
+LEAD_ROWS = 16_384
+"""Rows of a batch, at most, while a large scan reads its first row group."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:

@@ -29,7 +29,7 @@ from jupyter_govdata.storage.errors import storage_errors
 from jupyter_govdata.storage.footers import footer
 from jupyter_govdata.storage.late import LateFilter, typed
 from jupyter_govdata.storage.masking import Masker, plain_type, shown_schema
-from jupyter_govdata.storage.pieces import Piece, led, pieces
+from jupyter_govdata.storage.pieces import LEAD_ROWS, Piece, led, pieces
 from jupyter_govdata.storage.pseudonym import Pseudonyms
 from jupyter_govdata.storage.reader import ScanReader, Stop
 from jupyter_govdata.storage.relation import Source, relation
@@ -233,16 +233,16 @@ class _Job:
             return
         side = SideTables(self.consents)
         connection = self.stop.connection
-        for chosen in self._runs(limit):
+        for chosen, most in self._runs(limit):
             sql = self._select(chosen, self.shape.raw, side)
             if limit is not None:
                 sql += f" LIMIT {int(limit)}"
             side.register(connection)
-            yield from connection.execute(sql).to_arrow_reader(batch_rows)
+            yield from connection.execute(sql).to_arrow_reader(min(batch_rows, most))
         self.stop.clean = not side.tables
 
-    def _runs(self, limit: int | None) -> Iterator[list[Piece]]:
-        """Yield what is read by one statement each.
+    def _runs(self, limit: int | None) -> Iterator[tuple[list[Piece], int]]:
+        """Yield what is read by one statement each, and how many rows a batch of it has at most.
 
         A large scan reads its first row group alone: DuckDB gives no row before its buffer is
         full, and whoever looks at the first page should not wait for that.
@@ -250,9 +250,9 @@ class _Job:
         rest = self.chosen
         if limit is None and sum(p.stop - p.start for p in rest) > LARGE_ROWS:
             lead, rest = led(rest, lambda f: footer(f.path).groups)
-            yield [lead]
+            yield [lead], LEAD_ROWS
         if rest:
-            yield rest
+            yield rest, BATCH_ROWS
 
     def _raw_direct(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
         filtered = self.shape.early != TRUE
