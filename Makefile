@@ -30,7 +30,7 @@ test: $(VENV)/.test lint  ## Lint, types and every test that needs no server
 .PHONY: test-all
 test-all: $(VENV)/.test $(VENV)/.crate lint  ## All tests: servers, attacks, slow ones, more fuzzing
 	GOVDATA_CRATE_PYTHON=$(CURDIR)/$(VENV)/crate/bin/python GOVDATA_TEST_ALL=1 GOVDATA_NON_INTERFERENCE_QUERIES=3000 \
-	  tests/services/postgres.sh run $(BIN)/python -m pytest $(ARGS)
+	  tests/services/postgres.sh run tests/services/ceph.sh run $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lab
 lab: $(VENV)/.test  ## Build the JupyterLab extension into jupyter_govdata/labextension (needs node)

@@ -15,18 +15,18 @@ settings.register_profile("quick", deadline=None, max_examples=60)
 settings.register_profile("all", deadline=None, max_examples=400)
 settings.load_profile("all" if ALL else "quick")
 
-SKIPPED = {
-    "slow": (ALL, "takes long: run `make test-all`"),
-    "services": (
-        "GOVDATA_TEST_POSTGRES" in os.environ,
-        "needs PostgreSQL: run `make test-all`",
-    ),
+SERVICES = {
+    "postgres": ("GOVDATA_TEST_POSTGRES", "PostgreSQL"),
+    "s3": ("GOVDATA_TEST_S3", "a Ceph gateway"),
 }
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what was not asked for, and say how to ask."""
     for item in items:
-        for name, (wanted, reason) in SKIPPED.items():
-            if not wanted and item.get_closest_marker(name):
-                item.add_marker(pytest.mark.skip(reason=reason))
+        if not ALL and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="takes long: run `make test-all`"))
+        for marker in item.iter_markers("services"):
+            variable, what = SERVICES[marker.args[0] if marker.args else "postgres"]
+            if variable not in os.environ:
+                item.add_marker(pytest.mark.skip(reason=f"needs {what}: run `make test-all`"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jupyter_govdata.errors import AccessDeniedError
+from jupyter_govdata.errors import AccessDeniedError, StorageError
 from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.filing_grants import Basis, Held
 from jupyter_govdata.gateway.filing_rows import CHECKSUM, SIZE, URI, VERSION
@@ -46,7 +46,10 @@ class Ways:
         table = basis.table
         if table.column(URI).null_count or table.column(VERSION).null_count != table.num_rows:
             return None
-        keys = [store.key(address) for address in table.column(URI).to_pylist()]
+        try:
+            keys = [store.key(address) for address in table.column(URI).to_pylist()]
+        except StorageError:  # an address that is never served; reading it says so
+            return None
         return store.scope([key for key in keys if key is not None])
 
     def sign(
