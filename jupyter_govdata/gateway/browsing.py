@@ -6,17 +6,72 @@ where the principal sees them; so no number, match or order depends on anything 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+import datetime as dt
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
 
 from jupyter_govdata.gateway.access import utc_now
-from jupyter_govdata.gateway.cards import Cards, access_of
+from jupyter_govdata.gateway.cards import Cards
+from jupyter_govdata.gateway.finding import Index, Mask, Words, column_text
 from jupyter_govdata.gateway.state import PolicyState
-from jupyter_govdata.model.asset import Asset, namespace_of
 from jupyter_govdata.model.browsing import Browse, CatalogPage, FacetCount, NamespaceCount
-from jupyter_govdata.model.view import AssetSummary
+from jupyter_govdata.model.view import Access, AssetSummary
+from jupyter_govdata.policy.overview import (
+    AS_STORED,
+    HIDDEN,
+    NO_ROWS,
+    SOME_ROWS,
+    Bytes,
+    Overview,
+    Sight,
+)
 
 FACET_VALUES = 200
+REMEMBERED = 256
+"""Answers that are kept while the epoch lasts."""
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Epoch:
+    """What was worked out for one epoch."""
+
+    state: PolicyState
+    made: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` made for a key; two threads never make it at once."""
+        with self.lock:
+            if key not in self.made:
+                self.made[key] = make()
+                while len(self.made) > REMEMBERED:
+                    self.made.popitem(last=False)
+            self.made.move_to_end(key)
+            found: T = self.made[key]
+            return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One principal's question under one policy state."""
+
+    epoch: _Epoch
+    principal: str
+    purpose: str
+
+    @property
+    def state(self) -> PolicyState:
+        return self.epoch.state
+
+    @property
+    def overview(self) -> Overview:
+        return self.epoch.state.engine.overview
 
 
 class Browsing:
@@ -24,67 +79,34 @@ class Browsing:
 
     def __init__(self, cards: Cards) -> None:
         self._cards = cards
+        self._words = Words()
+        self._lock = threading.Lock()
+        self._epoch: _Epoch | None = None
 
     def names(self, principal: str, declared: str | None) -> tuple[int, tuple[str, ...]]:
         """Return the epoch and the sorted names that the principal may discover under it."""
-        state, purpose = self._cards.situation(principal, declared)
-        return state.epoch, state.engine.discoverable(principal, purpose, utc_now())
+        look = self._look(principal, declared)
+        names = look.overview.names
+        visible = np.flatnonzero(self._sight(look).visible)
+        return look.state.epoch, tuple(names[i] for i in visible.tolist())
 
     def ls(
         self, principal: str, namespace: str | None, declared: str | None
     ) -> tuple[AssetSummary, ...]:
         """List the assets that the principal may discover, sorted by name."""
-        state, purpose = self._cards.situation(principal, declared)
-        names = state.engine.discoverable(principal, purpose, utc_now())
-        return tuple(
-            self._summary(state, principal, purpose, state.assets[name], ())
-            for name in names
-            if namespace is None or namespace_of(name) == namespace
-        )
+        look = self._look(principal, declared)
+        found = self._sight(look).visible
+        if namespace is not None:
+            found = found & self._index(look).where("namespace", (namespace,))
+        return self._summaries(look, np.flatnonzero(found), ())
 
     def search(self, principal: str, text: str, declared: str | None) -> tuple[AssetSummary, ...]:
         """List discoverable assets whose name, description, tags or visible columns hold every
         word of `text`, ignoring case.
         """
-        state, purpose = self._cards.situation(principal, declared)
+        look = self._look(principal, declared)
         words = text.casefold().split()
-        found = []
-        for summary in self.ls(principal, None, declared):
-            card = state.assets[summary.name]
-            hay = self._hay(state, principal, purpose, card)
-            if all(word in hay for word in words):
-                found.append(summary)
-        return tuple(found)
-
-    def _hay(self, state: PolicyState, principal: str, purpose: str, card: Asset) -> str:
-        visible = self._cards.visible(state, principal, purpose, card)
-        columns = (f"{c.name} {c.description}" for c in visible)
-        own = (card.name, card.description, *card.tags, *card.tags.values())
-        return " ".join((*own, *columns)).casefold()
-
-    def _summary(
-        self,
-        state: PolicyState,
-        principal: str,
-        purpose: str,
-        card: Asset,
-        words: Iterable[str],
-    ) -> AssetSummary:
-        visible = self._cards.visible(state, principal, purpose, card) if words else ()
-        return AssetSummary(
-            name=card.name,
-            kind=card.kind,
-            description=card.description,
-            access=access_of(self._cards.decision(state, principal, purpose, card.name)),
-            owner=card.owner,
-            steward=card.steward,
-            tags=dict(card.tags),
-            matched=tuple(
-                c.name
-                for c in visible
-                if any(w in f"{c.name} {c.description}".casefold() for w in words)
-            ),
-        )
+        return self._summaries(look, np.flatnonzero(self._matching(look, words)), words)
 
     def browse(self, principal: str, ask: Browse, declared: str | None) -> CatalogPage:
         """Return a page of the assets that were asked for, with the counts around them.
@@ -92,52 +114,154 @@ class Browsing:
         Raises:
             PurposeError: A purpose was declared that the lake does not know.
         """
-        state, purpose = self._cards.situation(principal, declared)
-        names = state.engine.discoverable(principal, purpose, utc_now())
+        look = self._look(principal, declared)
+        index = self._index(look)
         words = ask.text.casefold().split()
-        found = [
-            card
-            for card in (state.assets[name] for name in names)
-            if all(word in self._hay(state, principal, purpose, card) for word in words)
-        ]
+        found = self._matching(look, words)
         if ask.readable:
-            found = [
-                card
-                for card in found
-                if (d := self._cards.decision(state, principal, purpose, card.name)) and d.permitted
-            ]
-        checks: dict[str, Callable[[Asset], bool]] = {
-            "namespace": lambda c: not ask.namespace or namespace_of(c.name) == ask.namespace,
-            "modality": lambda c: not ask.modality or c.tags.get("modality", "") in ask.modality,
-            "owner": lambda c: not ask.owner or c.owner in ask.owner,
-            "tag": lambda c: set(ask.tag) <= set(_tags(c)),
+            found = found & (self._sight(look).rows != NO_ROWS)
+        for tag in ask.tag:
+            found = found & index.tagged(tag)
+        kept = {
+            facet: index.where(facet, values)
+            for facet, values in (
+                ("namespace", (ask.namespace,) if ask.namespace else ()),
+                ("modality", ask.modality),
+                ("owner", ask.owner),
+            )
+            if values
         }
-
-        def left(but: str) -> list[Asset]:
-            return [c for c in found if all(check(c) for k, check in checks.items() if k != but)]
-
-        chosen = left("")
-        chosen.sort(key=lambda c: (not all(w in c.name for w in words), c.name))
-        page = chosen[ask.offset : ask.offset + ask.limit]
-        modalities = Counter(c.tags["modality"] for c in left("modality") if "modality" in c.tags)
-        spaces = Counter(namespace_of(c.name) for c in left("namespace"))
+        chosen = _all(found, kept, but="")
+        order = np.flatnonzero(chosen)
+        if words:
+            named = np.logical_and.reduce([index.named(word) for word in words])[order]
+            order = np.concatenate((order[named], order[~named]))
+        page = order[ask.offset : ask.offset + ask.limit]
+        spaces = index.counts("namespace", _all(found, kept, but="namespace"))
         return CatalogPage(
-            epoch=state.epoch,
-            total=len(chosen),
-            namespaces=tuple(NamespaceCount(n, spaces[n]) for n in sorted(spaces)),
+            epoch=look.state.epoch,
+            total=len(order),
+            namespaces=tuple(NamespaceCount(name, spaces[name]) for name in sorted(spaces)),
             facets={
-                "modality": _facet(modalities),
-                "tag": _facet(Counter(t for c in chosen for t in _tags(c))),
-                "owner": _facet(Counter(c.owner for c in left("owner") if c.owner)),
+                facet: _facet(index.counts(facet, _all(found, kept, but=facet)))
+                for facet in ("modality", "tag", "owner")
             },
-            assets=tuple(self._summary(state, principal, purpose, c, words) for c in page),
+            assets=self._summaries(look, page, words),
         )
 
+    # -- what one principal sees -------------------------------------------------------------
 
-def _tags(card: Asset) -> list[str]:
-    return [f"{k}={v}" if v else k for k, v in card.tags.items() if k != "modality"]
+    def _look(self, principal: str, declared: str | None) -> _Look:
+        state, purpose = self._cards.situation(principal, declared)
+        with self._lock:
+            if self._epoch is None or self._epoch.state is not state:
+                self._epoch = _Epoch(state)
+            return _Look(self._epoch, principal, purpose)
+
+    def _index(self, look: _Look) -> Index:
+        overview = look.overview
+        return look.epoch.once("index", lambda: self._words.index(overview.names, overview.cards))
+
+    def _sight(self, look: _Look) -> Sight:
+        return self._answered(look, "sight", lambda now: self._see(look, now))[0]
+
+    def _see(self, look: _Look, now: dt.datetime) -> tuple[Sight, bool]:
+        ask = look.state.engine.question(look.principal, look.purpose, now)
+        discovery = look.overview.discovery
+        sight = look.overview.sight(ask if look.purpose else None, discovery.mask(ask))
+        return sight, discovery.now_dependent or sight.now_dependent
+
+    def _shown(self, look: _Look) -> Bytes:
+        """Return how each kind of column is shown that stands in an asset that may be read."""
+        return self._answered(look, "shown", lambda now: self._show(look, now))[0]
+
+    def _show(self, look: _Look, now: dt.datetime) -> tuple[Bytes, bool]:
+        table = look.overview.columns
+        sight, dependent = self._answered(look, "sight", lambda now: self._see(look, now))
+        kinds = np.zeros(table.kinds, np.bool_)
+        kinds[table.kind_of[(sight.rows != NO_ROWS)[table.asset]]] = True
+        ask = look.state.engine.question(look.principal, look.purpose, now)
+        shown, also = look.overview.shown(ask, np.flatnonzero(kinds).astype(np.int32))
+        return shown, dependent or also
+
+    def _columns(self, look: _Look) -> Mask:
+        """Return which columns of all assets the principal sees, masked ones included."""
+        if not look.purpose:
+            return np.zeros(len(look.overview.columns.kind_of), np.bool_)
+        return self._answered(look, "columns", lambda _: self._unhidden(look))[0]
+
+    def _unhidden(self, look: _Look) -> tuple[Mask, bool]:
+        table = look.overview.columns
+        shown, dependent = self._answered(look, "shown", lambda now: self._show(look, now))
+        readable = self._sight(look).rows != NO_ROWS
+        return readable[table.asset] & (shown != HIDDEN)[table.kind_of], dependent
+
+    def _answered(
+        self, look: _Look, what: str, make: Callable[[dt.datetime], tuple[T, bool]]
+    ) -> tuple[T, bool]:
+        """Return an answer, from memory where it still holds, and whether it depends on now."""
+        now = utc_now()
+        second = int(now.timestamp())
+        who = (what, look.principal, look.purpose)
+        with look.epoch.lock:
+            made = look.epoch.made.get(who)
+            if made is not None and made[1] and made[2] != second:
+                del look.epoch.made[who]
+            found: tuple[T, bool, int] = look.epoch.once(who, lambda: (*make(now), second))
+            return found[0], found[1]
+
+    def _matching(self, look: _Look, words: Sequence[str]) -> Mask:
+        found = self._sight(look).visible
+        if not words:
+            return found
+        index, columns = self._index(look), self._columns(look)
+        for word in words:
+            found = found & (index.with_word(word) | index.with_column(word, columns))
+        return found
+
+    def _summaries(
+        self, look: _Look, numbers: Any, words: Sequence[str]
+    ) -> tuple[AssetSummary, ...]:
+        overview, sight = look.overview, self._sight(look)
+        table = overview.columns if look.purpose else None
+        shown = self._shown(look) if look.purpose else None
+        found = []
+        for number in numbers.tolist():
+            card = overview.cards[number]
+            access: Access = "none"
+            matched: tuple[str, ...] = ()
+            if table is not None and shown is not None and sight.rows[number] != NO_ROWS:
+                kinds = shown[table.kind_of[table.starts[number] : table.starts[number + 1]]]
+                access = "filtered" if sight.rows[number] == SOME_ROWS else "all"
+                access = "masked" if (kinds != AS_STORED).any() else access
+                if words:
+                    matched = tuple(
+                        column.name
+                        for column, kind in zip(card.columns, kinds.tolist(), strict=True)
+                        if kind != HIDDEN and any(w in column_text(column) for w in words)
+                    )
+            found.append(
+                AssetSummary(
+                    name=card.name,
+                    kind=card.kind,
+                    description=card.description,
+                    access=access,
+                    owner=card.owner,
+                    steward=card.steward,
+                    tags=dict(card.tags),
+                    matched=matched,
+                )
+            )
+        return tuple(found)
 
 
-def _facet(counts: Counter[str]) -> tuple[FacetCount, ...]:
+def _all(found: Mask, kept: Mapping[str, Mask], *, but: str) -> Mask:
+    for facet, mask in kept.items():
+        if facet != but:
+            found = found & mask
+    return found
+
+
+def _facet(counts: Mapping[str, int]) -> tuple[FacetCount, ...]:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(FacetCount(value, count) for value, count in ordered[:FACET_VALUES])

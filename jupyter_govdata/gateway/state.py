@@ -113,6 +113,7 @@ class PolicyStates:
             if self._state is None or self._state.epoch != epoch:
                 stored = self._ledger.state()
                 governance = linked(governance_of(stored.files), stored.approved)
-                engine = PolicyEngine.build(stored.epoch, governance, stored.cards)
+                before = self._state.engine if self._state is not None else None
+                engine = PolicyEngine.build(stored.epoch, governance, stored.cards, before)
                 self._state = PolicyState(stored.epoch, governance, stored.cards, engine)
             return self._state

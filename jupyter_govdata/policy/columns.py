@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from jupyter_govdata.errors import PolicyFileError
 from jupyter_govdata.model.asset import Asset, Column
@@ -44,14 +45,12 @@ def decide_columns(
     for group, answer in zip(alike.values(), answers, strict=True):
         policies |= answer.policies
         now_dependent |= answer.now_dependent
-        if answer.permitted:
-            continue
-        mask = _mask(evaluator, answer)
         for column in group:
-            if mask is not None and fits(mask, column):
-                masks[column.name] = mask
-            else:
+            mask = shown_as(evaluator, answer, column)
+            if mask == "hidden":
                 hidden.add(column.name)
+            elif mask is not None:
+                masks[column.name] = mask
     ordered = {name: masks[name] for name in sorted(masks)}
     return ColumnAnswer(ordered, frozenset(hidden), frozenset(policies), now_dependent)
 
@@ -68,6 +67,16 @@ def _signature(
         tuple(sorted(column.tags.items())) if uses != {"none"} else (),
         column.name if "all" in uses else "",
     )
+
+
+def shown_as(
+    evaluator: Evaluator, answer: Answer, column: Column
+) -> Mask | Literal["hidden"] | None:
+    """Return the mask of a column, None if it is shown as stored, or ``hidden``."""
+    if answer.permitted:
+        return None
+    mask = _mask(evaluator, answer)
+    return mask if mask is not None and fits(mask, column) else "hidden"
 
 
 def _mask(evaluator: Evaluator, answer: Answer) -> Mask | None:

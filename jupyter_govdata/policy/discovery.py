@@ -11,6 +11,9 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from jupyter_govdata.policy.cedar import (
     EntityHandle,
@@ -22,88 +25,111 @@ from jupyter_govdata.policy.cedar import (
 )
 from jupyter_govdata.policy.entities import asset_entity, place_entities, principal_entities
 from jupyter_govdata.policy.evaluation import Evaluator, Question, namespace_in, request_of
-from jupyter_govdata.policy.index import target_of
+from jupyter_govdata.policy.likeness import Likeness
+from jupyter_govdata.policy.sorting import Sorting
 
 ACTION = "discover"
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
     """Assets on which every question has one answer."""
 
-    names: tuple[str, ...]
+    name: str
     general: frozenset[str]
     special: tuple[int, ...]
 
 
 class Discovery:
-    """Answer `discover` for all assets of an epoch."""
+    """Answer `discover` for all assets of an epoch.
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    Args:
+        evaluator: Of the epoch.
+        likeness: Of its policies.
+        known: An older sorting under the same policies: spares what did not change.
+    """
+
+    def __init__(
+        self, evaluator: Evaluator, likeness: Likeness, known: Sorting | None = None
+    ) -> None:
         self._evaluator = evaluator
+        self._likeness = likeness
+        self._known = known
+
+    @property
+    def known(self) -> Sorting | None:
+        """The newest sorting that there is, without making one."""
+        return vars(self).get("sorting", self._known)
+
+    @cached_property
+    def sorting(self) -> Sorting:
+        """All assets by name, and which of them are alike for `discover`."""
+        known, self._known = self._known, None
+        return Sorting.of(self._evaluator.assets, self._likeness.asset, known)
+
+    @cached_property
+    def now_dependent(self) -> bool:
+        """True if an answer may hold only for the second it was made in."""
+        policies = self._evaluator.governance.policies
+        used = {p for key in self.sorting.kinds for p in key[0]}  # type: ignore[index]
+        return any(policies[p].mentions_now for p in used)
 
     def names(self, ask: Question) -> tuple[str, ...]:
         """Return the names of the assets that may be discovered, sorted."""
-        resource = EntityRef("Asset", "*")
+        names = self.sorting.names
+        return tuple(names[i] for i in np.flatnonzero(self.mask(ask)).tolist())
+
+    def mask(self, ask: Question) -> Mask:
+        """Return for each asset, by name, whether it may be discovered."""
+        request = request_of(ask, ACTION, EntityRef("Asset", "*"))
         everywhere = entity_handle(principal_entities(ask.principal))
-        request = request_of(ask, ACTION, resource)
         permits, forbids = (evaluate(handle, everywhere, [request])[0] for handle in self._general)
         satisfied = permits.satisfied
         denied = forbids.satisfied | forbids.errored
-        found: list[str] = []
-        open_groups: list[_Group] = []
-        for group in self._groups:
+        answers = np.zeros(len(self._groups), np.bool_)
+        unsure: list[int] = []
+        for i, group in enumerate(self._groups):
             if group.general & denied:
                 continue
             if group.special:
-                open_groups.append(group)
-            elif group.general & satisfied:
-                found.extend(group.names)
-        found.extend(self._special(ask, open_groups, satisfied))
-        return tuple(sorted(found))
+                unsure.append(i)
+            else:
+                answers[i] = bool(group.general & satisfied)
+        self._look(ask, unsure, satisfied, answers)
+        return answers[self.sorting.kind_of]
 
-    def _special(self, ask: Question, groups: list[_Group], satisfied: frozenset[str]) -> list[str]:
-        if not groups:
-            return []
+    def _look(
+        self, ask: Question, unsure: list[int], satisfied: frozenset[str], answers: Mask
+    ) -> None:
+        """Decide the groups whose policies look at the card."""
+        if not unsure:
+            return
         entities = self._cards.with_added(principal_entities(ask.principal))
-        together: dict[tuple[int, ...], list[_Group]] = defaultdict(list)
-        for group in groups:
-            chosen = self._evaluator.index.for_principal(group.special, ask.principal)
-            together[chosen].append(group)
-        found: list[str] = []
+        together: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for i in unsure:
+            special = self._groups[i].special
+            together[self._evaluator.index.for_principal(special, ask.principal)].append(i)
         for positions, members in together.items():
             policies = self._evaluator.slice_of(positions)
             requests = [
-                request_of(ask, ACTION, EntityRef("Asset", group.names[0])) for group in members
+                request_of(ask, ACTION, EntityRef("Asset", self._groups[i].name)) for i in members
             ]
             permits = evaluate(policies.permits, entities, requests)
             forbids = evaluate(policies.forbids, entities, requests)
-            for group, permit, forbid in zip(members, permits, forbids, strict=True):
-                granted = permit.satisfied or group.general & satisfied
-                if granted and not forbid.satisfied and not forbid.errored:
-                    found.extend(group.names)
-        return found
+            for i, permit, forbid in zip(members, permits, forbids, strict=True):
+                granted = permit.satisfied or self._groups[i].general & satisfied
+                answers[i] = bool(granted) and not forbid.satisfied and not forbid.errored
 
     @cached_property
     def _groups(self) -> tuple[_Group, ...]:
-        evaluator = self._evaluator
-        policies = evaluator.governance.policies
-        alike: dict[tuple[tuple[int, ...], object], list[str]] = defaultdict(list)
-        for name, card in evaluator.assets.items():
-            positions = evaluator.index.for_target(ACTION, target_of("Asset", name))
-            uses = {policies[p].resource_use for p in positions}
-            traits: object = None
-            if "all" in uses:
-                traits = name
-            elif "card" in uses:
-                tags = tuple(sorted(card.tags.items()))
-                traits = (card.owner, card.steward, card.kind, tags)
-            alike[positions, traits].append(name)
+        policies = self._evaluator.governance.policies
         groups = []
-        for (positions, _), names in alike.items():
-            special = tuple(p for p in positions if policies[p].resource_use != "none")
+        for name, key in zip(self.sorting.examples, self.sorting.kinds, strict=True):
+            positions: tuple[int, ...] = key[0]  # type: ignore[index]
+            special = tuple(p for p in positions if not self._likeness.reads(p).nothing)
             general = frozenset(policies[p].id for p in positions if p not in special)
-            groups.append(_Group(tuple(names), general, special))
+            groups.append(_Group(name, general, special))
         return tuple(groups)
 
     @cached_property
@@ -121,7 +147,7 @@ class Discovery:
     @cached_property
     def _cards(self) -> EntityHandle:
         """One asset of each group that needs its card to be looked at."""
-        chosen = [self._evaluator.assets[group.names[0]] for group in self._groups if group.special]
+        chosen = [self._evaluator.assets[group.name] for group in self._groups if group.special]
         places = place_entities(namespace_in(card.name) for card in chosen)
         groups = self._evaluator.governance.groups
         return entity_handle([*places, *(asset_entity(card, groups) for card in chosen)])

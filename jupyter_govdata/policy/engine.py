@@ -17,10 +17,10 @@ from jupyter_govdata.model.decision import Action, Decision, Mask
 from jupyter_govdata.model.predicate import FALSE, TRUE, Predicate, all_of
 from jupyter_govdata.model.wire import canonical_json, predicate_to_wire, to_wire
 from jupyter_govdata.policy.columns import decide_columns
-from jupyter_govdata.policy.discovery import Discovery
 from jupyter_govdata.policy.evaluation import Evaluator, Question, namespace_in
 from jupyter_govdata.policy.governance import Governance
 from jupyter_govdata.policy.index import Target, target_of
+from jupyter_govdata.policy.overview import Overview
 from jupyter_govdata.policy.yaml_source import near
 
 RowAction = Literal["select", "open"]
@@ -34,19 +34,35 @@ class PolicyEngine:
         epoch: Version of the policy state.
         governance: Principals, groups, purposes and policies; its cards are not used.
         assets: All assets by name: full cards with column types.
+        before: The engine of an older epoch: what is the same is not worked out again.
     """
 
-    def __init__(self, epoch: int, governance: Governance, assets: Mapping[str, Asset]) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        governance: Governance,
+        assets: Mapping[str, Asset],
+        before: PolicyEngine | None = None,
+    ) -> None:
         self.epoch = epoch
         self.governance = governance
         self.assets = dict(assets)
         self._evaluator = Evaluator(governance, self.assets)
-        self._discovery = Discovery(self._evaluator)
+        same = before is not None and before.governance.policies == governance.policies
+        self.overview: Overview = Overview(
+            self._evaluator, before.overview if before is not None and same else None
+        )
 
     @classmethod
-    def build(cls, epoch: int, governance: Governance, assets: Mapping[str, Asset]) -> PolicyEngine:
+    def build(
+        cls,
+        epoch: int,
+        governance: Governance,
+        assets: Mapping[str, Asset],
+        before: PolicyEngine | None = None,
+    ) -> PolicyEngine:
         """Return the engine of an epoch; nothing is parsed until it is asked for."""
-        return cls(epoch, governance, assets)
+        return cls(epoch, governance, assets, before)
 
     def decide(
         self,
@@ -155,7 +171,17 @@ class PolicyEngine:
             RefusalError: Unknown principal, or a clock out of range.
             PurposeError: A purpose that is not declared.
         """
-        return self._discovery.names(self._question(principal_id, purpose, now, "discover"))
+        ask = self._question(principal_id, purpose, now, "discover")
+        return self.overview.discovery.names(ask)
+
+    def question(self, principal_id: str, purpose: str | None, now: dt.datetime) -> Question:
+        """Return the question that `overview` answers.
+
+        Raises:
+            RefusalError: Unknown principal, or a clock out of range.
+            PurposeError: A purpose that is not declared.
+        """
+        return self._question(principal_id, purpose, now, "discover")
 
     def _target(self, action: Action, resource: str, card: Asset | None) -> Target | None:
         if resource == "*":

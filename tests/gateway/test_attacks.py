@@ -315,7 +315,9 @@ def test_flight_info_tells_no_totals(world):
 
 def test_versions_of_a_filtered_asset_tell_no_row_counts_nor_provenance(world):
     """T31."""
-    for snapshot in world.connect("ana").act("versions", {"asset": "trials.patients"}):
+    page = world.connect("ana").act("versions", {"asset": "trials.patients"})
+    assert page["versions"]
+    for snapshot in page["versions"]:
         assert snapshot["total_rows"] is None
         assert snapshot["added_rows"] is None
         assert snapshot["provenance"] == {}
