@@ -144,11 +144,11 @@ class Reads:
         for opened in self.opened():
             opened.stream.cancel()
 
-    def forget(self) -> None:
-        """Hold no batch of these scans: a large result that is not read on should be small."""
+    def pause(self) -> None:
+        """Hold few batches of these scans: a large result that is not read on should be small."""
         for opened in self.opened():
             if isinstance(opened.stream, KeepingStream):
-                opened.stream.forget()
+                opened.stream.pause()
 
     def opened(self) -> tuple[OpenScan, ...]:
         """Return the scans so far, in order."""

@@ -22,6 +22,8 @@ from jupyter_govdata.query.source import AssetSource, ScanStream
 
 _EACH = 2_000
 """Bytes that a held scan takes beside its rows, roughly."""
+BEGINNING_BYTES = 4_000_000
+"""Bytes of a scan that are held while nobody reads it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,20 +179,21 @@ class _KeepingStream:
         self._cache = cache
         self._stopped = threading.Event()
         self._kept: list[pa.RecordBatch] | None = []
+        self._size = _EACH
 
     def reader(self) -> pa.RecordBatchReader:
         return pa.RecordBatchReader.from_batches(self.schema, self._batches())
 
-    def forget(self) -> None:
-        self._kept = None
+    def pause(self) -> None:
+        if self._size > BEGINNING_BYTES:
+            self._kept = None
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        size = _EACH
         with self._stream.reader() as reader:
             for batch in reader:
                 # Of the buffers as they are held, which may be larger than what is shown of them.
-                size += batch.get_total_buffer_size()
-                if size > self._cache.limit:
+                self._size += batch.get_total_buffer_size()
+                if self._size > self._cache.limit:
                     self._kept = None
                 kept = self._kept
                 if kept is not None:
@@ -199,7 +202,7 @@ class _KeepingStream:
         kept, self._kept = self._kept, None
         # INVARIANT: a stream that was stopped ends without an error, and is no whole answer.
         if kept is not None and not self._stopped.is_set():
-            held = Held(self.tag, self.receipts[0].epoch, tuple(kept), size)
+            held = Held(self.tag, self.receipts[0].epoch, tuple(kept), self._size)
             self._cache.put(self._request, held)
 
     def cancel(self) -> None:

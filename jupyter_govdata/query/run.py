@@ -157,7 +157,7 @@ class Run:
             return account_of(self._done), None
         self.tail = Tail(opened, done=self._done, origin=self, finish=self._finish)
         self.tail.total = self._total()
-        self._done[-1].forget()
+        self._done[-1].pause()
         return self.tail.account, self.tail
 
     def _total(self) -> int | None:

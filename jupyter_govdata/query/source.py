@@ -53,8 +53,8 @@ class ScanStream(Protocol):
 class KeepingStream(Protocol):
     """A scan whose batches are held when they have been read."""
 
-    def forget(self) -> None:
-        """Hold nothing of it."""
+    def pause(self) -> None:
+        """Hold little: it may be long before it is read on, or for ever."""
         ...
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from jupyter_govdata.errors import GatewayError, GovDataError, QueryError, StaleDecisionError
 from jupyter_govdata.model.pins import Pins
+from jupyter_govdata.query import reuse
 from jupyter_govdata.query.engine import QueryEngine
 from jupyter_govdata.query.pandas_frame import AT_ONCE, pandas_frame
 from jupyter_govdata.query.tail import HEAD_ROWS
@@ -65,6 +66,25 @@ def test_lazy_the_rest_continues_the_same_stream(engine: QueryEngine, lake: Lake
     assert len(result) == result.row_count == ROWS
     assert everything(result.arrow())
     assert len(lake.streams) == 1
+
+
+def test_lazy_a_result_read_to_its_end_is_held_for_the_next_query(
+    engine: QueryEngine, lake: Lake, monkeypatch: pytest.MonkeyPatch
+):
+    """What was read before the first page counts, too."""
+    monkeypatch.setattr(reuse, "BEGINNING_BYTES", 2**40)  # these batches are slices of one buffer
+    assert everything(engine.run(ALL).arrow())
+    assert everything(engine.run(ALL).arrow())
+    assert [stream.same for stream in lake.streams] == [False, True]
+    assert read_batches(lake) == ROWS // lake.chunk
+
+
+def test_lazy_a_result_that_nobody_reads_on_holds_little(engine: QueryEngine):
+    result = engine.run(ALL)
+    (opened,) = engine._reads.opened()
+    assert opened.stream._size > reuse.BEGINNING_BYTES
+    assert opened.stream._kept is None
+    assert not result.complete
 
 
 @pytest.mark.parametrize(
