@@ -165,6 +165,11 @@ class Catalog:
         with catalog_errors(name):
             return self._heads.version(asset_name(name), at)
 
+    def ever(self, name: str) -> frozenset[int]:
+        """Return the field ids of all columns that the asset has or ever had."""
+        known = self._table(name).schemas().values()
+        return frozenset(field.field_id for schema in known for field in schema.fields)
+
     def versions(self, name: str) -> list[Snapshot]:
         """Return all snapshots that are kept, oldest first."""
         return versions(self._table(name))

@@ -42,6 +42,7 @@ from jupyter_govdata.model.files import (
     FileStat,
     SignedFile,
 )
+from jupyter_govdata.model.scan import At
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.storage.places import Expected, OpenFile, Span
 from jupyter_govdata.storage.stores import Stores
@@ -82,14 +83,38 @@ class Filing:
         """
         decided = self._access.select(principal, request.asset, request.purpose, "open")
         basis = self._checks.first(principal, request, decided)
+        return self._given(principal, request, decided[1], basis, whole=False)
+
+    def table_grant(self, principal: str, request: FilesRequest) -> FilesGrant:
+        """Grant the data files of a table that the principal sees as it is stored.
+
+        The grant is bound to the snapshot: what is loaded later is in none of its files.
+
+        Raises:
+            RefusalError: `select` is not permitted, or there is a filter, a mask, a hidden or a
+                dropped column, or files that are not what a scan shows.
+            StorageError: No storage of the lake serves the files.
+        """
+        decided = self._access.select(principal, request.asset, request.purpose)
+        snapshot = self._checks.catalog.resolve(request.asset, request.at).snapshot_id
+        request = FilesRequest(request.asset, purpose=decided[1], at=At(snapshot_id=snapshot))
+        basis = self._checks.first_whole(principal, request, decided)
+        for address in basis.table.column(URI).to_pylist()[:1]:
+            self._stores.find(address)
+        return self._given(principal, request, decided[1], basis, whole=True)
+
+    def _given(
+        self, principal: str, request: FilesRequest, purpose: str, basis: Basis, *, whole: bool
+    ) -> FilesGrant:
         held = Held(
             name=secrets.token_hex(8),
             principal=principal,
-            purpose=decided[1],
+            purpose=purpose,
             request=request,
-            way=self._ways.choose(basis),
+            way=self._ways.choose(basis, whole=whole),
             expires=utc_now() + dt.timedelta(seconds=GRANT_SECONDS),
             basis=basis,
+            whole=whole,
         )
         told = self._told(held, self._grants.keep(held))
         # INVARIANT 4: the record is durable before anybody has the handle.

@@ -49,6 +49,11 @@ def files_grant(gateway: Gateway, principal: str, data: Data) -> FilesGrant:
     return gateway.filing.grant(principal, files_request_from_wire(data))
 
 
+def table_grant(gateway: Gateway, principal: str, data: Data) -> FilesGrant:
+    """Grant the data files of table `asset`, if the caller sees it as it is stored."""
+    return gateway.filing.table_grant(principal, files_request_from_wire(data))
+
+
 def files_stat(gateway: Gateway, principal: str, data: Data) -> FileStat:
     """Describe file `index` of `grant` as it is stored now."""
     return gateway.filing.stat(principal, _grant(data), _index(data.get("index")))
@@ -111,4 +116,4 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], schema=schema)
 
 
-FILE_ACTIONS = (files_grant, files_manifest, files_session, files_sign, files_stat)
+FILE_ACTIONS = (files_grant, files_manifest, files_session, files_sign, files_stat, table_grant)

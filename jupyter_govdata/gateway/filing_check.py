@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,14 @@ from jupyter_govdata.errors import AccessDeniedError
 from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.binding import bind, field_ids
 from jupyter_govdata.gateway.filing_grants import Basis, Grants, Held
-from jupyter_govdata.gateway.filing_rows import CHECKSUM, URI, VERSION, Inventories, Reading
+from jupyter_govdata.gateway.filing_rows import (
+    CHECKSUM,
+    URI,
+    VERSION,
+    Inventories,
+    Reading,
+    data_files,
+)
 from jupyter_govdata.gateway.scans import ConsentView
 from jupyter_govdata.gateway.signing import Signer
 from jupyter_govdata.gateway.state import PolicyState
@@ -86,9 +94,40 @@ class Checks:
         version = self.catalog.resolve(held.request.asset, held.request.at)
         return version.snapshot_id == basis.snapshot_id
 
+    def first_whole(
+        self, principal: str, request: FilesRequest, decided: tuple[PolicyState, str, Decision]
+    ) -> Basis:
+        """Return what a grant of the data files of a table rests on.
+
+        Raises:
+            AccessDeniedError: The table is not seen as it is stored.
+            GovDataError: A version that is none.
+        """
+        state, purpose, decision = decided
+        version = self.catalog.resolve(request.asset, request.at)
+        reading = self._reading(state, purpose, decision, version)
+        if not self._is_whole(reading, decision):
+            raise not_whole(request.asset)
+        table = data_files(self.catalog.plan(version))
+        if table is None:
+            raise not_whole(request.asset)
+        return self._basis(request, reading, decision, table, principal)
+
+    def _is_whole(self, reading: Reading, decision: Decision) -> bool:
+        # SECURITY: data files keep columns that were dropped since; whoever reads the files
+        # themselves would see them.
+        names = tuple(c.name for c in reading.version.columns)
+        ids = {c.field_id for c in reading.version.columns}
+        return (
+            decision.whole
+            and reading.bound.visible == names
+            and self.catalog.ever(reading.version.asset) <= ids
+        )
+
     def _again(self, held: Held) -> Basis:
         before, asset = held.basis, held.request.asset
-        state, _, decision = self._decided(held)
+        action: Literal["select", "open"] = "select" if held.whole else "open"
+        state, _, decision = self.access.select(held.principal, asset, held.purpose, action)
         version = self.catalog.resolve(asset, held.request.at)
         reading = self._reading(state, held.purpose, decision, version)
         same = (
@@ -97,7 +136,9 @@ class Checks:
             and reading.card.files == before.card.files
             and reading.consents.same(before.consents)
         )
-        rows = before.table if same else self._rematched(reading, before.table)
+        if held.whole and not self._is_whole(reading, decision):
+            raise not_whole(asset)
+        rows = before.table if same or held.whole else self._rematched(reading, before.table)
         basis = self._basis(held.request, reading, decision, rows, held.principal)
         self.access.record(
             held.principal,
@@ -112,9 +153,6 @@ class Checks:
             },
         ).wait()
         return basis
-
-    def _decided(self, held: Held) -> tuple[PolicyState, str, Decision]:
-        return self.access.select(held.principal, held.request.asset, held.purpose, "open")
 
     def _reading(
         self, state: PolicyState, purpose: str, decision: Decision, version: Version
@@ -167,7 +205,7 @@ class Checks:
             consents=reading.consents,
             snapshot_id=reading.version.snapshot_id,
             second=int(utc_now().timestamp()),
-            plain=reading.is_plain(),
+            plain=reading.card.files is None or reading.is_plain(),
             table=table,
             receipt=self.signer.sign_receipt(receipt),
         )
@@ -177,6 +215,14 @@ def _keys(table: pa.Table) -> list[tuple[str | None, ...]]:
     """Return what makes a row the same file: address, version and checksum."""
     columns = (table.column(name).to_pylist() for name in (URI, VERSION, CHECKSUM))
     return list(zip(*columns, strict=True))
+
+
+def not_whole(asset: str) -> AccessDeniedError:
+    """Return the answer for a table whose files cannot be given as they are."""
+    return AccessDeniedError(
+        f"refused: `{asset}` is not seen as it is stored, so its files are not given",
+        hint="scan it",
+    )
 
 
 def withdrawn(index: int) -> AccessDeniedError:

@@ -75,6 +75,7 @@ class Held:
         request: What was asked.
         way: How the bytes come.
         expires: UTC.
+        whole: The files are the data files of a table that is seen as it is stored.
         basis: Replaced as a whole when the policy, the consents or the inventory changed.
     """
 
@@ -85,6 +86,7 @@ class Held:
     way: Way
     expires: dt.datetime
     basis: Basis = field(repr=False)
+    whole: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     opened: set[int] = field(default_factory=set, repr=False)
 

@@ -21,6 +21,7 @@ from jupyter_govdata.errors import CatalogError
 from jupyter_govdata.gateway.binding import BoundDecision, field_ids
 from jupyter_govdata.gateway.scans import ConsentView, require_visible, visible_schema
 from jupyter_govdata.model.asset import Asset
+from jupyter_govdata.model.plan import Plan
 from jupyter_govdata.model.predicate import TRUE, Predicate, all_of
 from jupyter_govdata.model.scan import FlatScan
 from jupyter_govdata.storage import check_predicate, open_scan, split_predicate
@@ -181,6 +182,23 @@ def _whole(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
                 f"the column of `{told}` does not hold what the card says", hint="see its `files`"
             ) from exc
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def data_files(plan: Plan) -> pa.Table | None:
+    """Return the files of a plan as rows of a grant; None if they do not hold what a scan shows:
+    rows are deleted, or values are known that no file holds.
+    """
+    if any(file.has_deletes or file.constants for file in plan.files):
+        return None
+    return pa.table(
+        {
+            URI: pa.array([file.path for file in plan.files], pa.string()),
+            SIZE: pa.array([file.size for file in plan.files], pa.int64()),
+            CHECKSUM: pa.nulls(len(plan.files), pa.string()),
+            VERSION: pa.nulls(len(plan.files), pa.string()),
+            FORMAT: pa.array(["parquet"] * len(plan.files), pa.string()),
+        }
+    )
 
 
 def format_of(address: str, told: str | None) -> str:

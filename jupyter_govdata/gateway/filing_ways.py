@@ -26,8 +26,8 @@ class Ways:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
-    def choose(self, basis: Basis) -> Way:
-        """Return the way of a new grant."""
+    def choose(self, basis: Basis, *, whole: bool) -> Way:
+        """Return the way of a new grant; data files of a table are never overwritten."""
         if not basis.plain or not basis.table.num_rows:
             return "proxied"
         store = self._stores.common(basis.table.column(URI))
@@ -36,7 +36,7 @@ class Ways:
         way = self._stores.way(store, basis.card.tags)
         if way == "session" and self._scope(store, basis) is not None:
             return "session"
-        return "proxied" if way == "proxied" or not _is_pinned(basis) else "signed"
+        return "proxied" if way == "proxied" or not (whole or _is_pinned(basis)) else "signed"
 
     def _scope(self, store: S3Files, basis: Basis) -> Scope | None:
         """Return the exact scope of all files of a grant, None if there is none.
@@ -67,7 +67,7 @@ class Ways:
             if key is None:
                 raise _not("signed")
             version, checksum = (row.column(c)[0].as_py() or "" for c in (VERSION, CHECKSUM))
-            if not (version or checksum.startswith(ETAG)):
+            if not (held.whole or version or checksum.startswith(ETAG)):
                 raise _not("signed")
             files.append((key, Expected(row.column(SIZE)[0].as_py(), checksum, version)))
         signed = store.sign(files, method, utc_now())
