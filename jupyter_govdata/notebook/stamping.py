@@ -88,6 +88,8 @@ def stamped(answer: Answer, cell_text: str = "") -> tuple[dict[str, Any], dict[s
         "rows_scanned": 0 if result is None else result.scanned_rows,
         "bytes": 0 if result is None else result.scanned_bytes,
     }
+    if result is not None and result.read_columns:
+        volatile["columns"] = {asset: [*names] for asset, names in result.read_columns.items()}
     if cell_text:
         volatile["source"] = lazy.folding.source_digest(cell_text)
     try:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jupyter_govdata.errors import StaleDecisionError
+from jupyter_govdata.model.predicate import columns_of
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.view import AssetView
-from jupyter_govdata.query.reads import Reads
+from jupyter_govdata.query.reads import OpenScan, Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,14 @@ class Account:
         pins: Asset name -> snapshot id of what was read without a version in the query's text.
         scanned_rows: Rows that the gateway sent.
         scanned_bytes: Their size in Arrow's memory format.
+        columns: Asset name -> columns that were read or filtered by, sorted.
     """
 
     receipts: tuple[Receipt, ...] = ()
     pins: Mapping[str, int] = field(default_factory=dict)
     scanned_rows: int = 0
     scanned_bytes: int = 0
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def in_order(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
@@ -41,7 +44,17 @@ def account_of(done: Sequence[Reads]) -> Account:
         pins={receipt.asset: receipt.snapshot_id for receipt, at in read if at is None},
         scanned_rows=sum(reads.rows for reads in done),
         scanned_bytes=sum(reads.bytes for reads in done),
+        columns=_columns(opened for reads in done for opened in reads.opened()),
     )
+
+
+def _columns(scans: Iterable[OpenScan]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for opened in scans:
+        scan = opened.scan
+        shown = opened.stream.schema.names if scan.columns is None else scan.columns
+        found.setdefault(scan.asset, set()).update(shown, columns_of(scan.predicate))
+    return {asset: tuple(sorted(names)) for asset, names in sorted(found.items())}
 
 
 def purpose_of(done: Sequence[Reads], views: Mapping[str, AssetView], declared: str | None) -> str:

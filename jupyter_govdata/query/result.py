@@ -14,6 +14,7 @@ from jupyter_govdata.model.stamp import Receipt, Stamp
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.account import in_order
 from jupyter_govdata.query.html_table import result_html
+from jupyter_govdata.query.made_from import remember
 from jupyter_govdata.query.page import DEFAULT_ROWS, facts_of
 from jupyter_govdata.query.pandas_frame import pandas_frame
 from jupyter_govdata.query.plotting import Plottable, plain_numbers
@@ -117,6 +118,11 @@ class QueryResult(Plottable):
         return self.rows.account.scanned_bytes
 
     @property
+    def read_columns(self) -> Mapping[str, tuple[str, ...]]:
+        """Asset name -> columns that the query read or filtered by."""
+        return self.rows.account.columns
+
+    @property
     def assets(self) -> tuple[str, ...]:
         """Names of the governed assets that were read, sorted."""
         return tuple(sorted({r.asset for r in self.receipts} | set(self.views)))
@@ -192,7 +198,9 @@ class QueryResult(Plottable):
 
     def arrow(self) -> pa.Table:
         """Return the Arrow table; nothing is copied."""
-        return self.table
+        table = self.table
+        remember(table, self.receipts)
+        return table
 
     def df(self) -> pandas.DataFrame:
         """Return a pandas frame.
@@ -207,7 +215,9 @@ class QueryResult(Plottable):
             import pandas  # noqa: F401
         except ImportError as exc:
             raise MissingExtraError.for_extra("pandas", "a pandas frame") from exc
-        return pandas_frame(plain_numbers(self.table))
+        frame = pandas_frame(plain_numbers(self.table))
+        remember(frame, self.receipts)
+        return frame
 
     def pl(self) -> polars.DataFrame:
         """Return a polars frame.
@@ -221,6 +231,7 @@ class QueryResult(Plottable):
             raise MissingExtraError.for_extra("polars", "a polars frame") from exc
         frame = polars.from_arrow(self.table)
         assert isinstance(frame, polars.DataFrame)
+        remember(frame, self.receipts)
         return frame
 
     def relation(

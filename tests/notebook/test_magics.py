@@ -131,7 +131,9 @@ def test_govdata_close_ends_the_session(notebook: Notebook) -> None:
 
 
 def test_govsql_shows_the_stamp_first_and_then_the_result(notebook: Notebook) -> None:
-    ran = notebook.run(f"%%govsql\nSELECT study, count(*) AS n FROM {PATIENTS} GROUP BY 1")
+    ran = notebook.run(
+        f"%%govsql\nSELECT study, count(*) AS n FROM {PATIENTS} WHERE age > 0 GROUP BY 1"
+    )
     assert isinstance(ran.result, QueryResult)
     (stamp_output,) = ran.outputs
     stamp = stamp_from_bundle(stamp_output["data"])
@@ -143,8 +145,10 @@ def test_govsql_shows_the_stamp_first_and_then_the_result(notebook: Notebook) ->
         "seconds",
         "rows_scanned",
         "bytes",
+        "columns",
         "source",
     }
+    assert stamp_output["metadata"]["govdata"]["columns"] == {PATIENTS: ["age", "study"]}
     assert "<table" in ran.result._repr_html_()
     line = " ".join(ran.text.splitlines()[-3:])
     for fact in ("1 row", "rows filtered", "2 columns masked", "purpose research", "advisory"):

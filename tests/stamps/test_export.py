@@ -164,9 +164,20 @@ def test_openlineage_time_that_is_none_is_no_time(at):
     assert openlineage.events(recorded(nb))[1] == ["q1"]
 
 
-def test_openlineage_lineage_of_columns_is_told_only_where_it_was_derived():
+def test_openlineage_lineage_of_columns_is_told_where_the_output_tells_it():
     made, _ = openlineage.events(recorded())
     assert "columnLineage" not in made[1]["outputs"][0]["facets"]
+    nb = sample()
+    nb.cells[1].outputs[1].metadata["govdata"]["columns"] = {
+        "trials.outcomes": ["arm", "birth", 7],
+        "genomics.calls": "all",
+        "trials.secret": ["x"],
+    }
+    made, _ = openlineage.events(recorded(nb))
+    facet = made[1]["outputs"][0]["facets"]["columnLineage"]
+    checked({"columnLineage": facet})
+    told = [(d["name"], d["field"], d["transformations"][0]["masking"]) for d in facet["dataset"]]
+    assert told == [("trials.outcomes", "arm", False), ("trials.outcomes", "birth", True)]
 
 
 # -- PROV ----------------------------------------------------------------------------------------

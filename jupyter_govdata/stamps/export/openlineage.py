@@ -159,7 +159,7 @@ def _input(query: QueryRun, receipt: Receipt) -> dict[str, Any]:
 
 def _output(run: NotebookRun, query: QueryRun) -> dict[str, Any]:
     facets = _version(query, query.stamp.result_digest)
-    if query.columns:
+    if any(query.columns.values()):
         # Which result column comes from which is not known exactly, so nothing is mapped: the
         # whole result depends on these columns.
         facets["columnLineage"] = _facet(

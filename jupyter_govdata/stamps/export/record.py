@@ -11,7 +11,7 @@ import hashlib
 import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_govdata.errors import StampError
@@ -38,7 +38,7 @@ class QueryRun:
         sql: Its text, or None where the cell beside it no longer holds it.
         started: When it began, or None where only a folded copy is left.
         ended: When it ended.
-        columns: Asset -> columns that it read, as far as somebody derived them; else empty.
+        columns: Asset -> columns that it read; empty where only a folded copy is left.
     """
 
     cell: str
@@ -47,7 +47,7 @@ class QueryRun:
     sql: str | None = None
     started: dt.datetime | None = None
     ended: dt.datetime | None = None
-    columns: Columns | None = None
+    columns: Columns = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -128,18 +128,17 @@ def snapshots(runs: Iterable[QueryRun]) -> list[Receipt]:
 
 def _queries(nb: Mapping[str, Any], cell: StampedCell, queries_of: QueriesOf) -> Iterator[QueryRun]:
     texts = {hashlib.sha256(sql.encode()).hexdigest(): sql for sql in queries_of(cell.source)}
-    times = _times(nb["cells"][cell.place])
+    told = _told(nb["cells"][cell.place])
     for number, stamp in enumerate(cell.stamps):
-        started, ended = times.get(number, (None, None))
-        yield QueryRun(cell.name, number, stamp, texts.get(stamp.query_digest), started, ended)
+        metadata = told[number] if number < len(told) else {}
+        started, ended = _time(metadata)
+        sql = texts.get(stamp.query_digest)
+        yield QueryRun(cell.name, number, stamp, sql, started, ended, _columns(metadata, stamp))
 
 
-Times = tuple[dt.datetime | None, dt.datetime | None]
-
-
-def _times(cell: Mapping[str, Any]) -> dict[int, Times]:
-    """Return start and end of a cell's queries, by number; of outputs only."""
-    found: dict[int, Times] = {}
+def _told(cell: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what the outputs of a cell tell beside their stamps, in order."""
+    found: list[Mapping[str, Any]] = []
     for output in cell.get("outputs") or []:
         data = output.get("data") if isinstance(output, Mapping) else None
         if not isinstance(data, Mapping) or STAMP_MIME not in data:
@@ -150,11 +149,12 @@ def _times(cell: Mapping[str, Any]) -> dict[int, Times]:
             continue
         metadata = output.get("metadata")
         told = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
-        found[len(found)] = _time(told if isinstance(told, Mapping) else {})
+        found.append(told if isinstance(told, Mapping) else {})
     return found
 
 
-def _time(told: Mapping[str, Any]) -> Times:
+def _time(told: Mapping[str, Any]) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """Return start and end of a query."""
     try:
         ended = dt.datetime.fromisoformat(str(told.get("at")))
         seconds = float(told.get("seconds") or 0.0)
@@ -166,6 +166,16 @@ def _time(told: Mapping[str, Any]) -> Times:
         return ended - dt.timedelta(seconds=round(seconds, 3)), ended
     except (TypeError, ValueError, OverflowError):
         return None, None
+
+
+def _columns(told: Mapping[str, Any], stamp: Stamp) -> Columns:
+    """Return the columns of the assets that the stamp names; nobody signed them."""
+    columns = told.get("columns")
+    if not isinstance(columns, Mapping):
+        return {}
+    assets = sorted({receipt.asset for receipt in stamp.receipts} & columns.keys())
+    lists = {asset: columns[asset] for asset in assets if isinstance(columns[asset], list)}
+    return {a: tuple(n for n in names if isinstance(n, str)) for a, names in lists.items()}
 
 
 def _code(nb: Mapping[str, Any], name: str) -> bytes:
