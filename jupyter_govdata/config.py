@@ -241,6 +241,9 @@ class StorageConfig:
 
     Args:
         type: ``local`` or ``s3``.
+        assets: Names and namespaces of the inventories whose rows may name its files. Whoever
+            may publish there decides what is opened.
+        tables: It holds the tables' own files: then no inventory may name them.
         root: Of a local one: the folder below which all its files are; relative to the lake.
         bucket: Of S3: the bucket.
         prefix: Of S3: only keys below it; empty, or ends in ``/``.
@@ -256,6 +259,8 @@ class StorageConfig:
     """
 
     type: str
+    assets: tuple[str, ...] = ()
+    tables: bool = False
     root: str = ""
     bucket: str = ""
     prefix: str = ""
@@ -275,6 +280,12 @@ class StorageConfig:
         for name in needed:
             if not getattr(self, name):
                 raise ConfigError(f"a storage of type `{self.type}` needs `{name}`")
+        if bool(self.assets) == self.tables:
+            # SECURITY: without it, any producer could name any file of the storage in a row.
+            raise ConfigError(
+                "a storage names the `assets` whose rows name its files, or has `tables = true`",
+                hint='e.g. `assets = ["imaging"]`',
+            )
         if self.type == "s3" and self.credentials is None:
             raise ConfigError("a storage of type `s3` needs `credentials`")
         if self.prefix and not self.prefix.endswith("/"):

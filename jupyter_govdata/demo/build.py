@@ -28,6 +28,7 @@ STORAGE = '''
 [storage.files]
 type = "local"
 root = "files"
+assets = ["imaging"]
 '''
 VERSION = 2
 """Version of the demo lake's content; raised when its tables or policies change."""

@@ -100,7 +100,7 @@ class Filing:
         request = FilesRequest(request.asset, purpose=decided[1], at=At(snapshot_id=snapshot))
         basis = self._checks.first_whole(principal, request, decided)
         for address in basis.table.column(URI).to_pylist()[:1]:
-            self._stores.find(address)
+            self._stores.find(address, request.asset, tables=True)
         return self._given(principal, request, decided[1], basis, whole=True)
 
     def _given(
@@ -246,7 +246,8 @@ class Filing:
     ) -> Iterator[tuple[OpenFile, Basis]]:
         basis = self._checks.current(held)
         row = _row(basis, index)
-        store, key = self._stores.find(row.column(URI)[0].as_py())
+        address = row.column(URI)[0].as_py()
+        store, key = self._stores.find(address, held.request.asset, tables=held.whole)
         file = store.open(
             key,
             Expected(

@@ -30,7 +30,8 @@ class Ways:
         """Return the way of a new grant; data files of a table are never overwritten."""
         if not basis.plain or not basis.table.num_rows:
             return "proxied"
-        store = self._stores.common(basis.table.column(URI))
+        asset, addresses = basis.card.name, basis.table.column(URI)
+        store = self._stores.common(addresses, asset, tables=whole)
         if store is None:
             return "proxied"
         way = self._stores.way(store, basis.card.tags)
@@ -105,7 +106,8 @@ class Ways:
         """Return the storage of a grant, if its way is still open under today's policy."""
         if held.way != way or not basis.plain:
             raise _not(way)
-        store = self._stores.common(basis.table.column(URI))
+        asset, addresses = basis.card.name, basis.table.column(URI)
+        store = self._stores.common(addresses, asset, tables=held.whole)
         if store is None or self._stores.way(store, basis.card.tags) not in (way, "session"):
             raise _not(way)
         return store

@@ -6,7 +6,7 @@ are missing opens nothing either: there is no other key that is tried.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from jupyter_govdata.config import StorageConfig
 from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.model.asset import namespace_of
 from jupyter_govdata.model.files import WAYS, Way
 from jupyter_govdata.storage.local_files import LocalFiles
 from jupyter_govdata.storage.places import FileStore, no_place
@@ -51,25 +52,35 @@ class Stores:
             )
         return LocalFiles(root, self._lake)
 
-    def find(self, address: str) -> tuple[FileStore, str]:
+    def find(self, address: str, asset: str, *, tables: bool) -> tuple[FileStore, str]:
         """Return the store that serves an address, and the key there.
+
+        Args:
+            address: As a row of the asset has it.
+            asset: Asset name.
+            tables: The address is of the asset's own data files.
 
         Raises:
             StorageError: There is none, or the address is not one that is served.
         """
-        for store in self._stores.values():
+        for store in self._serving(asset, tables=tables):
             key = store.key(address)
             if key is not None:
                 return store, key
         raise no_place()
 
-    def local(self, name: str) -> LocalFiles | S3Files | None:
-        """Return a storage by name, or None."""
-        return self._stores.get(name)
+    def _serving(self, asset: str, *, tables: bool) -> Iterator[LocalFiles | S3Files]:
+        # SECURITY: a row opens files of a storage only where a steward let its asset do so: else
+        # whoever may publish anything could open everything.
+        for name, store in self._stores.items():
+            config = self._configs[name]
+            served = {asset, namespace_of(asset)} & set(config.assets)
+            if config.tables if tables else served:
+                yield store
 
-    def common(self, addresses: pa.ChunkedArray) -> S3Files | None:
-        """Return the one S3 storage that serves all addresses, or None."""
-        for store in self._stores.values():
+    def common(self, addresses: pa.ChunkedArray, asset: str, *, tables: bool) -> S3Files | None:
+        """Return the one S3 storage that serves all addresses of an asset, or None."""
+        for store in self._serving(asset, tables=tables):
             if isinstance(store, S3Files):
                 served = pc.all(pc.starts_with(addresses, store.base), skip_nulls=True).as_py()
                 if served is not False:

@@ -19,7 +19,7 @@ from jupyter_govdata.model.wire_files import files_request_to_wire, grant_from_w
 from tests.gateway.files_world import POLICIES, Reader, apply, make_files_world, row, table
 from tests.gateway.world import World
 
-STORAGE = '\n[storage.tables]\ntype = "local"\nroot = "warehouse"\n'
+STORAGE = '\n[storage.tables]\ntype = "local"\nroot = "warehouse"\ntables = true\n'
 ROWS = [row(f"files/{i}", bytes([i]), f"P{i}", "S1") for i in range(5)]
 
 

@@ -39,7 +39,7 @@ from tests.gateway.files_world import (
 )
 from tests.gateway.world import World
 
-STORAGE = '\n[storage.files]\ntype = "local"\nroot = "files"\n'
+STORAGE = '\n[storage.files]\ntype = "local"\nroot = "files"\nassets = ["imaging"]\n'
 BIG = 9_000_000
 CONTENT = {f"s{i}.svs": bytes([65 + i]) * (BIG if i == 0 else 1_000 + i) for i in range(8)}
 STUDY = {f"s{i}.svs": ("S1", "S2")[i % 2] for i in range(8)}
@@ -418,6 +418,35 @@ def test_name_with_special_characters_opens_exactly_its_file(world: World, name:
     )
     reader = Reader(world.connect("ana"))
     assert reader.read(reader.grant(), 0) == name.encode()
+
+
+def test_row_of_an_asset_that_the_storage_does_not_serve_opens_nothing(world: World) -> None:
+    """Else whoever may publish anything could open every file by naming it."""
+    files = {k: v for k, v in world.gateway.ledger.state().files.items() if not k.startswith(".")}
+    card = files["assets/imaging.yaml"].split("  imaging.named:")[0].replace("imaging.", "mine.")
+    files["assets/mine.yaml"] = card
+    assert not world.gateway.loading.apply_files(files, "dina", dry_run=False).problems
+    world.load("mine.slides", table(rows(world)))
+    reader = Reader(world.connect("dina"))
+    grant = reader.grant("mine.slides")
+    assert grant.count == len(CONTENT)
+    with pytest.raises(StorageError, match="no storage"):
+        reader.read(grant, 0)
+
+
+def test_row_never_opens_data_files_of_tables(tmp_path: Path) -> None:
+    both = STORAGE + '[storage.tables]\ntype = "local"\nroot = "warehouse"\ntables = true\n'
+    made = make_files_world(tmp_path, both)
+    try:
+        made.load("governance.consent", consents({"P0": True}))
+        [data] = (made.lake / "warehouse").rglob("*.parquet")
+        one = row(str(data), data.read_bytes(), "P0", "S1")
+        made.load("imaging.slides", table([one]))
+        reader = Reader(made.connect("ana"))
+        with pytest.raises(StorageError, match="no storage"):
+            reader.read(reader.grant(), 0)
+    finally:
+        made.close()
 
 
 def test_sidecar_needs_a_row_of_its_own(world: World, ana: Reader) -> None:

@@ -70,6 +70,7 @@ class Service:
 [storage.slides]
 type = "s3"
 bucket = "{bucket}"
+assets = ["imaging"]
 endpoint = "{self.endpoint}"
 region = "{self.region}"
 credentials = {{ access_key_env = "GD_OWNER_KEY", secret_key_env = "GD_OWNER_SECRET" }}
