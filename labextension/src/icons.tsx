@@ -43,7 +43,7 @@ export function Icon(props: { name: IconName; className?: string }): JSX.Element
   return (
     <svg
       aria-hidden="true"
-      className={`jp-govdata-icon jp-govdata-icon-${props.name} ${props.className ?? ''}`}
+      className={`jp-GovCatalog-icon jp-GovCatalog-icon-${props.name} ${props.className ?? ''}`}
       viewBox="0 0 24 24"
     >
       <path d={PATHS[props.name]} fillRule="evenodd" />

@@ -22,7 +22,7 @@ export function Button(props: {
   return (
     <button
       type="button"
-      className={`jp-govdata-button ${kind}`}
+      className={`jp-GovCatalog-button ${kind}`}
       aria-label={props.bare ? props.label : undefined}
       aria-pressed={props.pressed}
       title={props.title ?? (props.bare ? props.label : undefined)}
@@ -44,12 +44,12 @@ export function Notice(props: {
   children?: React.ReactNode;
 }): JSX.Element {
   return (
-    <div className="jp-govdata-notice" role={props.alert ? 'alert' : 'status'}>
+    <div className="jp-GovCatalog-notice" role={props.alert ? 'alert' : 'status'}>
       {props.icon && <Icon name={props.icon} />}
       <div>
         <strong>{props.title}</strong>
         {props.text && <p>{props.text}</p>}
-        {props.children && <div className="jp-govdata-actions">{props.children}</div>}
+        {props.children && <div className="jp-GovCatalog-actions">{props.children}</div>}
       </div>
     </div>
   );
@@ -73,8 +73,8 @@ export function Failed(props: { error: ApiError; again?: () => void }): JSX.Elem
 export function Loading(): JSX.Element {
   const { trans } = useEnv();
   return (
-    <div className="jp-govdata-loading" role="status">
-      <span className="jp-govdata-bar" aria-hidden="true" />
+    <div className="jp-GovCatalog-loading" role="status">
+      <span className="jp-GovCatalog-bar" aria-hidden="true" />
       <span>{trans.__('Loading…')}</span>
     </div>
   );
@@ -99,7 +99,7 @@ export function Sentence(props: { text: string }): JSX.Element {
   const [first = '', ...rest] = props.text;
   const pieces = (first.toLocaleUpperCase() + rest.join('')).split('`');
   return (
-    <p className="jp-govdata-sentence">
+    <p className="jp-GovCatalog-sentence">
       {pieces.map((piece, i) => (i % 2 ? <code key={i}>{piece}</code> : piece))}
     </p>
   );

@@ -186,3 +186,8 @@ export const requests = object({
   to_decide: optional(number, 0),
   decides: optional(flag, false)
 });
+
+export const scopes = object({
+  scopes: list(object({ name: text, description: optional(text, '') }))
+});
+export type Scope = Guarded<typeof scopes>['scopes'][number];

@@ -25,7 +25,7 @@ export function AssetCard(props: { name: string; wide: boolean; close?: () => vo
     return () => made.dispose();
   }, [props.name, client, status]);
   return (
-    <article className="jp-govdata-card" aria-label={props.name}>
+    <article className="jp-GovCatalog-card" aria-label={props.name}>
       {model?.name === props.name && <Loaded model={model} wide={props.wide} close={props.close} />}
     </article>
   );
@@ -38,7 +38,7 @@ function Loaded(props: { model: CardModel; wide: boolean; close?: () => void }):
   const card = here(model.card);
   return (
     <>
-      <header className="jp-govdata-cardhead">
+      <header className="jp-GovCatalog-cardhead">
         <Icon name={kindIcon(card?.kind ?? '')} />
         <h2>
           <Name name={model.name} />
@@ -69,8 +69,8 @@ function Content(props: { card: Card; model: CardModel; wide: boolean }): JSX.El
   const { trans } = useEnv();
   const readable = card.access !== 'none';
   return (
-    <div className="jp-govdata-cardbody">
-      {card.description && <p className="jp-govdata-text">{card.description}</p>}
+    <div className="jp-GovCatalog-cardbody">
+      {card.description && <p className="jp-GovCatalog-text">{card.description}</p>}
       <Seen card={card} />
       <Acts card={card} />
       <Section title={trans.__('About')} open>
@@ -102,7 +102,7 @@ function Seen(props: { card: Card }): JSX.Element {
   const said = accessSaid(trans, card.access, requests.pending(card.name) !== null);
   const rows = card.snapshot?.total_rows;
   return (
-    <section className={`jp-govdata-seen jp-mod-${card.access}`} aria-label={trans.__('What I see')}>
+    <section className={`jp-GovCatalog-seen jp-mod-${card.access}`} aria-label={trans.__('What I see')}>
       <p>
         <Icon name={said.icon} />
         <strong>{said.sentence}</strong>
@@ -113,7 +113,7 @@ function Seen(props: { card: Card }): JSX.Element {
       {card.why.map(sentence => (
         <Sentence key={sentence} text={sentence} />
       ))}
-      <p className="jp-govdata-why">
+      <p className="jp-GovCatalog-why">
         {card.purpose ? trans.__('Purpose: %1', card.purpose) : trans.__('No purpose is declared.')}
         {card.snapshot &&
           ' · ' + trans.__('version of %1', moment(card.snapshot.committed_at))}
@@ -130,7 +130,7 @@ function Acts(props: { card: Card }): JSX.Element {
   const pending = requests.pending(card.name);
   const readable = card.access !== 'none';
   return (
-    <div className="jp-govdata-actions" role="group" aria-label={trans.__('Actions')}>
+    <div className="jp-GovCatalog-actions" role="group" aria-label={trans.__('Actions')}>
       {readable && (
         <Button primary icon="insert" label={trans.__('Insert query')} onClick={() => run(Commands.insertQuery, args)} />
       )}
@@ -168,7 +168,7 @@ function Section(props: {
   }, [open, onOpen]);
   return (
     <details
-      className="jp-govdata-section"
+      className="jp-GovCatalog-section"
       open={open}
       onToggle={event => setOpen(event.currentTarget.open)}
     >
@@ -176,7 +176,7 @@ function Section(props: {
         <Icon name="chevron" />
         <h3>{props.title}</h3>
       </summary>
-      {open && <div className="jp-govdata-sectionbody">{props.children}</div>}
+      {open && <div className="jp-GovCatalog-sectionbody">{props.children}</div>}
     </details>
   );
 }

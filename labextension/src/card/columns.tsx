@@ -14,23 +14,23 @@ export function ColumnTable(props: { columns: readonly Column[] }): JSX.Element 
   const [all, setAll] = React.useState(false);
   const { columns } = props;
   if (!columns.length) {
-    return <p className="jp-govdata-why">{trans.__('There are no columns that you may see.')}</p>;
+    return <p className="jp-GovCatalog-why">{trans.__('There are no columns that you may see.')}</p>;
   }
   const shown = all ? columns : columns.slice(0, AT_FIRST);
   return (
     <>
-      <ul className="jp-govdata-columns">
+      <ul className="jp-GovCatalog-columns">
         {shown.map(column => (
           <li key={column.name}>
-            <div className="jp-govdata-columnhead">
+            <div className="jp-GovCatalog-columnhead">
               <code>{column.name}</code>
-              <span className="jp-govdata-type">
+              <span className="jp-GovCatalog-type">
                 {column.type}
                 {column.unit && ` · ${column.unit}`}
               </span>
             </div>
             {column.mask && (
-              <p className="jp-govdata-masked">
+              <p className="jp-GovCatalog-masked">
                 <Icon name="access_masked" />
                 <span>
                   {maskSaid(trans, column.mask)}
@@ -40,9 +40,9 @@ export function ColumnTable(props: { columns: readonly Column[] }): JSX.Element 
             )}
             {column.description && <p>{column.description}</p>}
             {column.tags.size > 0 && (
-              <div className="jp-govdata-chips">
+              <div className="jp-GovCatalog-chips">
                 {[...column.tags].map(([key, value]) => (
-                  <span key={key} className="jp-govdata-tag">
+                  <span key={key} className="jp-GovCatalog-tag">
                     {value ? `${key}: ${value}` : key}
                   </span>
                 ))}

@@ -13,7 +13,7 @@ export function Facts(props: { card: Card }): JSX.Element {
   return (
     <>
       {card.completeness && <Completeness share={card.completeness.share} missing={missing} />}
-      <dl className="jp-govdata-facts">
+      <dl className="jp-GovCatalog-facts">
         <Fact term={trans.__('Owner')} text={card.owner} />
         <Fact term={trans.__('Steward')} text={card.steward} />
         <Fact term={trans.__('Where from')} text={card.source} />
@@ -43,9 +43,9 @@ export function Facts(props: { card: Card }): JSX.Element {
         {card.tags.size > 0 && (
           <>
             <dt>{trans.__('Tags')}</dt>
-            <dd className="jp-govdata-chips">
+            <dd className="jp-GovCatalog-chips">
               {[...card.tags].map(([key, value]) => (
-                <span key={key} className="jp-govdata-tag">
+                <span key={key} className="jp-GovCatalog-tag">
                   {value ? `${key}: ${value}` : key}
                 </span>
               ))}
@@ -70,8 +70,8 @@ function Completeness(props: { share: number; missing: readonly string[] }): JSX
   const { trans } = useEnv();
   const percent = Math.round(Math.max(0, Math.min(1, props.share)) * 100);
   return (
-    <div className="jp-govdata-complete">
-      <div className="jp-govdata-completehead">
+    <div className="jp-GovCatalog-complete">
+      <div className="jp-GovCatalog-completehead">
         <span>{trans.__('Card filled in')}</span>
         <span>{percent} %</span>
       </div>

@@ -40,7 +40,7 @@ export function LineageView(props: { model: CardModel }): JSX.Element {
       {graph.nodes.length <= DRAWN && <Drawing text={diagram(graph, model.name)} />}
       <Neighbours graph={graph} center={model.name} side="up" title={trans.__('Made from')} />
       <Neighbours graph={graph} center={model.name} side="down" title={trans.__('Used for')} />
-      {!graph.complete && <p className="jp-govdata-why">{trans.__('There is more beyond these.')}</p>}
+      {!graph.complete && <p className="jp-GovCatalog-why">{trans.__('There is more beyond these.')}</p>}
     </>
   );
 }
@@ -63,7 +63,7 @@ function Neighbours(props: {
   return nodes.length ? (
     <>
       <h4>{props.title}</h4>
-      <ul className="jp-govdata-neighbours">
+      <ul className="jp-GovCatalog-neighbours">
         {nodes.map(node => (
           <li key={node.id}>
             {node.kind === 'source' ? (
@@ -71,7 +71,7 @@ function Neighbours(props: {
             ) : (
               <button
                 type="button"
-                className="jp-govdata-link"
+                className="jp-GovCatalog-link"
                 onClick={() => run(Commands.openAsset, { asset: node.name })}
               >
                 {node.name}
@@ -106,5 +106,5 @@ function Drawing(props: { text: string }): JSX.Element {
       renderer = null;
     };
   }, [rendermime, props.text, trans]);
-  return <div className="jp-govdata-drawing" ref={place} />;
+  return <div className="jp-GovCatalog-drawing" ref={place} />;
 }

@@ -29,7 +29,7 @@ export function PreviewView(props: { model: CardModel }): JSX.Element {
   }
   return (
     <div
-      className="jp-govdata-rows"
+      className="jp-GovCatalog-rows"
       tabIndex={0}
       role="region"
       aria-label={trans.__('First rows of %1', model.name)}
@@ -45,7 +45,7 @@ export function PreviewView(props: { model: CardModel }): JSX.Element {
               >
                 {column.mask && <Icon name="access_masked" />}
                 {column.name}
-                {column.mask && <span className="jp-govdata-hidden"> ({maskSaid(trans, column.mask)})</span>}
+                {column.mask && <span className="jp-GovCatalog-hidden"> ({maskSaid(trans, column.mask)})</span>}
               </th>
             ))}
           </tr>

@@ -41,11 +41,11 @@ export function VersionsView(props: { model: CardModel; readable: boolean }): JS
     <>
       {model.compared && <Comparison compared={model.compared} model={model} list={list.versions} />}
       {marked && <p role="status">{trans.__('Choose the version to compare with.')}</p>}
-      <ol className="jp-govdata-timeline">
+      <ol className="jp-GovCatalog-timeline">
         {list.versions.map((version, i) => (
           <li key={version.snapshot_id}>
             <VersionEntry version={version} newest={i === 0} />
-            <div className="jp-govdata-actions">
+            <div className="jp-GovCatalog-actions">
               {props.readable && <Pin asset={model.name} version={version} />}
               {list.versions.length > 1 && (
                 <Button
@@ -93,11 +93,11 @@ function VersionEntry(props: { version: Version; newest: boolean }): JSX.Element
   const { trans } = useEnv();
   return (
     <>
-      <p className="jp-govdata-versionhead">
+      <p className="jp-GovCatalog-versionhead">
         <strong>{moment(version.committed_at)}</strong>
-        {props.newest && <span className="jp-govdata-tag">{trans.__('newest')}</span>}
+        {props.newest && <span className="jp-GovCatalog-tag">{trans.__('newest')}</span>}
         {version.tags.map(tag => (
-          <span key={tag} className="jp-govdata-tag">
+          <span key={tag} className="jp-GovCatalog-tag">
             {tag}
           </span>
         ))}
@@ -106,7 +106,7 @@ function VersionEntry(props: { version: Version; newest: boolean }): JSX.Element
       {version.schema.map(change => (
         <p key={change.column + change.change}>{changeSaid(trans, change)}</p>
       ))}
-      <p className="jp-govdata-why">
+      <p className="jp-GovCatalog-why">
         <code>{version.snapshot_id}</code>
       </p>
     </>
@@ -137,8 +137,8 @@ function Comparison(props: {
     return version ? moment(version.committed_at) : id;
   };
   return (
-    <section className="jp-govdata-comparison" aria-label={trans.__('Comparison')}>
-      <p className="jp-govdata-versionhead">
+    <section className="jp-GovCatalog-comparison" aria-label={trans.__('Comparison')}>
+      <p className="jp-GovCatalog-versionhead">
         <strong>{trans.__('From %1 to %2', name(from), name(to))}</strong>
         <Button bare icon="close" label={trans.__('Close the comparison')} onClick={() => props.model.endComparison()} />
       </p>

@@ -18,7 +18,7 @@ export function Browser(props: {
   const place = React.useRef<HTMLDivElement>(null);
   useSignals(model.changed, status.changed);
   return (
-    <div className="jp-govdata-browser" ref={place}>
+    <div className="jp-GovCatalog-browser" ref={place}>
       <Search
         model={model}
         toTree={() => place.current?.querySelector<HTMLElement>('[role=tree]')?.focus()}

@@ -14,8 +14,8 @@ export function Header(props: { state: PanelState }): JSX.Element {
   const me = status.status;
   return (
     <header>
-      <div className="jp-govdata-who">
-        <span className="jp-govdata-name" title={me?.name}>
+      <div className="jp-GovCatalog-who">
+        <span className="jp-GovCatalog-name" title={me?.name}>
           {me?.principal ? me.name || me.principal : trans.__('Data catalog')}
         </span>
         {me?.wall && <Wall wall={me.wall} />}
@@ -27,10 +27,10 @@ export function Header(props: { state: PanelState }): JSX.Element {
         />
       </div>
       {me && me.purposes.length > 0 && (
-        <label className="jp-govdata-purpose">
+        <label className="jp-GovCatalog-purpose">
           <span>{trans.__('Purpose')}</span>
           <select
-            className="jp-govdata-input"
+            className="jp-GovCatalog-input"
             title={trans.__('What you see depends on what you want it for')}
             value={status.purpose}
             onChange={event => void status.choose(event.target.value)}
@@ -57,7 +57,7 @@ function Wall(props: { wall: string }): JSX.Element {
   const enforced = props.wall === 'enforced';
   return (
     <span
-      className={`jp-govdata-wall ${enforced ? 'jp-mod-enforced' : ''}`}
+      className={`jp-GovCatalog-wall ${enforced ? 'jp-mod-enforced' : ''}`}
       title={
         enforced
           ? trans.__('The gateway runs as another user: what it refuses cannot be read.')
@@ -79,11 +79,11 @@ function Tabs(props: { state: PanelState }): JSX.Element {
   const list = React.useRef<HTMLDivElement>(null);
   const go = (tab: Tab) => {
     state.tab = tab;
-    list.current?.querySelector<HTMLElement>(`#jp-govdata-tab-${tab}`)?.focus();
+    list.current?.querySelector<HTMLElement>(`#jp-GovCatalog-tab-${tab}`)?.focus();
   };
   return (
     <div
-      className="jp-govdata-tabs"
+      className="jp-GovCatalog-tabs"
       role="tablist"
       aria-label={trans.__('Views')}
       ref={list}
@@ -97,7 +97,7 @@ function Tabs(props: { state: PanelState }): JSX.Element {
       {TABS.map(tab => (
         <button
           key={tab}
-          id={`jp-govdata-tab-${tab}`}
+          id={`jp-GovCatalog-tab-${tab}`}
           type="button"
           role="tab"
           aria-selected={state.tab === tab}
@@ -107,7 +107,7 @@ function Tabs(props: { state: PanelState }): JSX.Element {
           {tab === 'catalog' ? trans.__('Catalog') : trans.__('Requests')}
           {tab === 'requests' && requests.toDecide > 0 && (
             <span
-              className="jp-govdata-badge"
+              className="jp-GovCatalog-badge"
               title={trans._n('%1 waits for you', '%1 wait for you', requests.toDecide)}
             >
               {counted(requests.toDecide)}
@@ -128,7 +128,7 @@ function Away(): JSX.Element | null {
     return null;
   }
   return (
-    <div className="jp-govdata-away" role="alert">
+    <div className="jp-GovCatalog-away" role="alert">
       <Icon name="warning" />
       <span>
         {failureSaid(trans, error).title}. {trans.__('What you see is from before.')}

@@ -58,16 +58,16 @@ export class CatalogPanel extends Panel {
     super();
     const { trans } = env;
     this.id = 'jp-govdata-catalog';
-    this.addClass('jp-govdata-panel');
+    this.addClass('jp-GovCatalog-panel');
     this.title.icon = catalogIcon;
     this.title.caption = trans.__('Data Catalog');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Data catalog'));
     const { state } = this;
-    this.addWidget(view(env, 'jp-govdata-header', <Header state={state} />));
-    this.lower = view(env, 'jp-govdata-lower', <Lower state={state} />);
-    this.split.addClass('jp-govdata-split');
-    this.split.addWidget(view(env, 'jp-govdata-upper', <Upper state={state} model={model} />));
+    this.addWidget(view(env, 'jp-GovCatalog-header', <Header state={state} />));
+    this.lower = view(env, 'jp-GovCatalog-lower', <Lower state={state} />);
+    this.split.addClass('jp-GovCatalog-split');
+    this.split.addWidget(view(env, 'jp-GovCatalog-upper', <Upper state={state} model={model} />));
     this.split.addWidget(this.lower);
     this.addWidget(this.split);
     state.changed.connect(this.arrange, this);
@@ -108,9 +108,9 @@ export function view(env: Env, className: string, content: JSX.Element): ReactWi
 function Upper(props: { state: PanelState; model: CatalogModel }): JSX.Element {
   const { state, model } = props;
   useSignals(state.changed);
-  const id = state.tab === 'catalog' ? 'jp-govdata-tab-catalog' : 'jp-govdata-tab-requests';
+  const id = state.tab === 'catalog' ? 'jp-GovCatalog-tab-catalog' : 'jp-GovCatalog-tab-requests';
   return (
-    <div className="jp-govdata-tabpanel" role="tabpanel" aria-labelledby={id}>
+    <div className="jp-GovCatalog-tabpanel" role="tabpanel" aria-labelledby={id}>
       {state.tab === 'catalog' ? (
         <Browser model={model} selected={state.asset} onSelect={asset => (state.asset = asset)} />
       ) : (

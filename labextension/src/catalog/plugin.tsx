@@ -88,7 +88,7 @@ function openCards(
     const id = PREFIX + asset;
     let widget = tracker.find(one => one.id === id);
     if (!widget) {
-      const content = view(env, 'jp-govdata-wide', <AssetCard name={asset} wide />);
+      const content = view(env, 'jp-GovCatalog-wide', <AssetCard name={asset} wide />);
       widget = new MainAreaWidget({ content });
       widget.id = id;
       widget.title.label = asset;
@@ -103,7 +103,7 @@ function openCards(
   };
 }
 
-const PREFIX = 'jp-govdata-card:';
+const PREFIX = 'jp-GovCatalog-card:';
 
 /** Tell a requester, wherever he is, what became of his request. */
 function tellDecisions(env: Env): void {

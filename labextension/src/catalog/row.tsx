@@ -60,8 +60,8 @@ export function RowContent(props: { row: Row; toggle: () => void }): JSX.Element
         <>
           <Expander open={row.group.open} toggle={null} />
           <Icon name="namespace" />
-          <span className="jp-govdata-name">{row.group.name}</span>
-          <span className="jp-govdata-count">{counted(row.group.count)}</span>
+          <span className="jp-GovCatalog-name">{row.group.name}</span>
+          <span className="jp-GovCatalog-count">{counted(row.group.count)}</span>
         </>
       );
     case 'asset': {
@@ -70,13 +70,13 @@ export function RowContent(props: { row: Row; toggle: () => void }): JSX.Element
         <>
           <Expander open={row.open} toggle={props.toggle} />
           <Icon name={kindIcon(row.asset.kind)} />
-          <span className="jp-govdata-name">
+          <span className="jp-GovCatalog-name">
             {shortName(row.asset.name)}
             {row.asset.matched.length > 0 && (
-              <span className="jp-govdata-matched">{row.asset.matched.join(', ')}</span>
+              <span className="jp-GovCatalog-matched">{row.asset.matched.join(', ')}</span>
             )}
           </span>
-          <span className="jp-govdata-access">
+          <span className="jp-GovCatalog-access">
             <Icon name={said.icon} />
             {said.word}
           </span>
@@ -86,23 +86,23 @@ export function RowContent(props: { row: Row; toggle: () => void }): JSX.Element
     case 'column':
       return (
         <>
-          <span className="jp-govdata-name">{row.column.name}</span>
+          <span className="jp-GovCatalog-name">{row.column.name}</span>
           {row.column.mask && (
-            <span className="jp-govdata-access">
+            <span className="jp-GovCatalog-access">
               <Icon name="access_masked" />
               {row.column.mask}
             </span>
           )}
-          <span className="jp-govdata-type">
+          <span className="jp-GovCatalog-type">
             {row.column.type}
             {row.column.unit && ` · ${row.column.unit}`}
           </span>
         </>
       );
     case 'unloaded':
-      return <span className="jp-govdata-blank" />;
+      return <span className="jp-GovCatalog-blank" />;
     case 'note':
-      return <span className="jp-govdata-note">{noteSaid(trans, row.note)}</span>;
+      return <span className="jp-GovCatalog-note">{noteSaid(trans, row.note)}</span>;
   }
 }
 
@@ -110,7 +110,7 @@ function Expander(props: { open: boolean; toggle: (() => void) | null }): JSX.El
   const { toggle } = props;
   return (
     <span
-      className={`jp-govdata-expander ${props.open ? 'jp-mod-open' : ''}`}
+      className={`jp-GovCatalog-expander ${props.open ? 'jp-mod-open' : ''}`}
       onClick={
         toggle
           ? event => {

@@ -20,11 +20,11 @@ export function Search(props: { model: CatalogModel; toTree: () => void }): JSX.
   const chosen = filter.modality.length + filter.tag.length + filter.owner.length;
   const facetsId = React.useId();
   return (
-    <div className="jp-govdata-search" role="search">
-      <div className="jp-govdata-searchline">
+    <div className="jp-GovCatalog-search" role="search">
+      <div className="jp-GovCatalog-searchline">
         <input
           type="search"
-          className="jp-govdata-input"
+          className="jp-GovCatalog-input"
           placeholder={trans.__('Find by name, description, tag or column')}
           aria-label={trans.__('Find assets')}
           spellCheck={false}
@@ -42,8 +42,8 @@ export function Search(props: { model: CatalogModel; toTree: () => void }): JSX.
           }}
         />
       </div>
-      <div className="jp-govdata-filters">
-        <label className="jp-govdata-check">
+      <div className="jp-GovCatalog-filters">
+        <label className="jp-GovCatalog-check">
           <input
             type="checkbox"
             checked={filter.readable}
@@ -53,7 +53,7 @@ export function Search(props: { model: CatalogModel; toTree: () => void }): JSX.
         </label>
         <button
           type="button"
-          className="jp-govdata-button jp-mod-plain"
+          className="jp-GovCatalog-button jp-mod-plain"
           aria-expanded={facets}
           aria-controls={facetsId}
           onClick={() => setFacets(!facets)}
@@ -61,13 +61,13 @@ export function Search(props: { model: CatalogModel; toTree: () => void }): JSX.
           <Icon name="chevron" className={facets ? 'jp-mod-open' : ''} />
           <span>{chosen ? trans.__('Filters (%1)', chosen) : trans.__('Filters')}</span>
         </button>
-        <span className="jp-govdata-total" role="status">
+        <span className="jp-GovCatalog-total" role="status">
           {found ? trans._n('%1 asset', '%1 assets', found.total, counted(found.total)) : ''}
         </span>
       </div>
       {chosen > 0 && !facets && <Chips model={model} />}
       {facets && found && (
-        <div id={facetsId} className="jp-govdata-facets">
+        <div id={facetsId} className="jp-GovCatalog-facets">
           <FacetList model={model} choice="modality" label={trans.__('Modality')} values={found.facets.modality} />
           <FacetList model={model} choice="tag" label={trans.__('Tag')} values={found.facets.tag} />
           <FacetList model={model} choice="owner" label={trans.__('Owner')} values={found.facets.owner} />
@@ -89,13 +89,13 @@ function Chips(props: { model: CatalogModel }): JSX.Element {
   const { filter } = props.model;
   const choices: Choice[] = ['modality', 'tag', 'owner'];
   return (
-    <div className="jp-govdata-chips">
+    <div className="jp-GovCatalog-chips">
       {choices.flatMap(choice =>
         filter[choice].map(value => (
           <button
             type="button"
             key={`${choice}:${value}`}
-            className="jp-govdata-chip"
+            className="jp-GovCatalog-chip"
             title={trans.__('Take this filter away')}
             onClick={() => props.model.setFilter(toggled(filter, choice, value))}
           >
@@ -130,14 +130,14 @@ function FacetList(props: {
     <fieldset>
       <legend>{props.label}</legend>
       {shown.map(({ value, count }) => (
-        <label key={value} className="jp-govdata-check" title={value}>
+        <label key={value} className="jp-GovCatalog-check" title={value}>
           <input
             type="checkbox"
             checked={chosen.includes(value)}
             onChange={() => model.setFilter(toggled(model.filter, choice, value))}
           />
-          <span className="jp-govdata-name">{value || trans.__('(none)')}</span>
-          <span className="jp-govdata-count">{counted(count)}</span>
+          <span className="jp-GovCatalog-name">{value || trans.__('(none)')}</span>
+          <span className="jp-GovCatalog-count">{counted(count)}</span>
         </label>
       ))}
       {shown.length < listed.length && (

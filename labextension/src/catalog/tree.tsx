@@ -179,7 +179,7 @@ export function Tree(props: {
   return (
     <div
       ref={scroller}
-      className="jp-govdata-tree"
+      className="jp-GovCatalog-tree"
       role="tree"
       tabIndex={0}
       aria-label={trans.__('Data assets')}
@@ -209,7 +209,7 @@ export function Tree(props: {
             aria-label={rowTitle(trans, row)}
             title={rowTitle(trans, row)}
             className={
-              `jp-govdata-row jp-mod-${row.kind}` +
+              `jp-GovCatalog-row jp-mod-${row.kind}` +
               (row.key === active ? ' jp-mod-active' : '') +
               (row.kind === 'asset' && row.asset.name === selected ? ' jp-mod-selected' : '')
             }

@@ -3,19 +3,21 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import React from 'react';
 
 import { ApiError } from '../api/client';
-import type { AccessRequest } from '../api/types';
+import type { AccessRequest, Scope } from '../api/types';
 import type { Env } from '../env';
 import { Icon } from '../icons';
 import { failureSaid } from '../words';
 import type { Wish } from './model';
+import { ScopeChoice } from './scope';
 
 /** Ask until it is sent or given up; returns the request that was made. */
 export async function requestAccess(env: Env, asset: string): Promise<AccessRequest | null> {
   const { requests, status, trans } = env;
-  let wish: Wish = { asset, purpose: status.purpose, reason: '' };
+  const scopes = await requests.scopes().catch(() => []);
+  let wish: Wish = { asset, purpose: status.purpose, scope: scopes[0]?.name, reason: '' };
   let error = '';
   for (;;) {
-    const body = new WishForm(env, wish, error);
+    const body = new WishForm(env, scopes, wish, error);
     const answer = await new Dialog<Wish>({
       title: trans.__('Request access'),
       body,
@@ -50,11 +52,12 @@ function sentence(env: Env, error: ApiError): string {
 class WishForm extends ReactWidget {
   constructor(
     private readonly env: Env,
+    private readonly scopes: readonly Scope[],
     private wish: Wish,
     private readonly error: string
   ) {
     super();
-    this.addClass('jp-govdata-wish');
+    this.addClass('jp-GovCatalog-wish');
   }
 
   getValue(): Wish {
@@ -65,6 +68,7 @@ class WishForm extends ReactWidget {
     return (
       <Form
         env={this.env}
+        scopes={this.scopes}
         wish={this.wish}
         error={this.error}
         onChange={wish => {
@@ -77,6 +81,7 @@ class WishForm extends ReactWidget {
 
 function Form(props: {
   env: Env;
+  scopes: readonly Scope[];
   wish: Wish;
   error: string;
   onChange: (wish: Wish) => void;
@@ -92,21 +97,21 @@ function Form(props: {
   const listed = purposes.includes(wish.purpose) ? purposes : [wish.purpose, ...purposes];
   const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
   return (
-    <div className="jp-govdata-form">
+    <div className="jp-GovCatalog-form">
       {props.error && (
-        <p role="alert" className="jp-govdata-error">
+        <p role="alert" className="jp-GovCatalog-error">
           <Icon name="warning" />
           {props.error}
         </p>
       )}
-      <div className="jp-govdata-field">
+      <div className="jp-GovCatalog-field">
         <span>{trans.__('Asset')}</span>
         <code>{wish.asset}</code>
       </div>
-      <label className="jp-govdata-field">
+      <label className="jp-GovCatalog-field">
         <span>{trans.__('Purpose')}</span>
         <select
-          className="jp-govdata-input"
+          className="jp-GovCatalog-input"
           value={wish.purpose}
           onChange={event => set({ purpose: event.target.value })}
         >
@@ -117,10 +122,10 @@ function Form(props: {
           ))}
         </select>
       </label>
-      <label className="jp-govdata-field">
+      <label className="jp-GovCatalog-field">
         <span>{trans.__('Why you need it')}</span>
         <textarea
-          className="jp-govdata-input"
+          className="jp-GovCatalog-input"
           rows={4}
           maxLength={2000}
           value={wish.reason}
@@ -128,20 +133,22 @@ function Form(props: {
           onChange={event => set({ reason: event.target.value })}
         />
       </label>
-      <label className="jp-govdata-field">
-        <span>{trans.__('Scope, if the steward named one')}</span>
-        <input
-          className="jp-govdata-input"
-          maxLength={200}
-          value={wish.scope ?? ''}
-          onChange={event => set({ scope: event.target.value || undefined })}
-        />
-      </label>
-      <label className="jp-govdata-field">
+      {props.scopes.length > 0 && (
+        <label className="jp-GovCatalog-field">
+          <span>{trans.__('Scope')}</span>
+          <ScopeChoice
+            trans={trans}
+            scopes={props.scopes}
+            value={wish.scope ?? ''}
+            onChange={scope => set({ scope: scope || undefined })}
+          />
+        </label>
+      )}
+      <label className="jp-GovCatalog-field">
         <span>{trans.__('Until (optional)')}</span>
         <input
           type="date"
-          className="jp-govdata-input"
+          className="jp-GovCatalog-input"
           min={tomorrow}
           value={wish.until?.slice(0, 10) ?? ''}
           onChange={event => set({ until: event.target.value ? `${event.target.value}T00:00:00Z` : undefined })}

@@ -4,8 +4,8 @@ import type { ISignal } from '@lumino/signaling';
 
 import { ApiError, part } from '../api/client';
 import type { Client } from '../api/client';
-import { request, requests } from '../api/types';
-import type { AccessRequest } from '../api/types';
+import { request, requests, scopes } from '../api/types';
+import type { AccessRequest, Scope } from '../api/types';
 import type { StatusModel } from '../status/model';
 
 /** Milliseconds between looks while something is undecided, or while the list is in sight. */
@@ -14,6 +14,13 @@ const LOOK_AGAIN = 5000;
 export interface Wish {
   asset: string;
   purpose: string;
+  reason: string;
+  scope?: string;
+  until?: string;
+}
+
+/** An approval; a scope names what is granted, an end overrides what was asked for. */
+export interface Decision {
   reason: string;
   scope?: string;
   until?: string;
@@ -70,6 +77,11 @@ export class RequestsModel {
     return this._looking;
   }
 
+  /** What can be asked for; nothing where the lake names nothing. */
+  async scopes(): Promise<readonly Scope[]> {
+    return (await this.client.get('requests/scopes', scopes)).scopes;
+  }
+
   /** Ask for access. */
   async ask(wish: Wish): Promise<AccessRequest> {
     const made = await this.client.post('requests', request, wish);
@@ -77,8 +89,8 @@ export class RequestsModel {
     return made;
   }
 
-  async approve(id: string, reason: string, until?: string): Promise<void> {
-    await this.client.post(`requests/${part(id)}/approve`, request, { reason, until });
+  async approve(id: string, decision: Decision): Promise<void> {
+    await this.client.post(`requests/${part(id)}/approve`, request, decision);
     await this.again();
   }
 

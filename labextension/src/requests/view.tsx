@@ -2,11 +2,12 @@
 import React from 'react';
 
 import { ApiError } from '../api/client';
-import type { AccessRequest } from '../api/types';
+import type { AccessRequest, Scope } from '../api/types';
 import { useEnv, useSignals } from '../env';
 import { Icon } from '../icons';
 import { Button, Failed, Loading, Notice } from '../parts';
 import { Commands } from '../tokens';
+import { ScopeChoice } from './scope';
 import { day, failureSaid, moment, requestSaid } from '../words';
 
 export function RequestsView(): JSX.Element {
@@ -28,7 +29,7 @@ export function RequestsView(): JSX.Element {
   const waiting = inbox.filter(r => r.state === 'open' && r.can_decide);
   const decided = inbox.filter(r => !waiting.includes(r));
   return (
-    <div className="jp-govdata-requests" tabIndex={-1}>
+    <div className="jp-GovCatalog-requests" tabIndex={-1}>
       {waiting.length > 0 && (
         <RequestList title={trans.__('Waiting for your decision')}>
           {waiting.map(r => (
@@ -71,16 +72,16 @@ function RequestEntry(props: { request: AccessRequest; by?: boolean }): JSX.Elem
   const { trans, run, requests } = useEnv();
   const said = requestSaid(trans, request.state);
   return (
-    <li className={`jp-govdata-request jp-mod-${request.state}`}>
-      <p className="jp-govdata-versionhead">
+    <li className={`jp-GovCatalog-request jp-mod-${request.state}`}>
+      <p className="jp-GovCatalog-versionhead">
         <button
           type="button"
-          className="jp-govdata-link"
+          className="jp-GovCatalog-link"
           onClick={() => run(Commands.openAsset, { asset: request.asset })}
         >
           {request.asset}
         </button>
-        <span className="jp-govdata-access" title={said.sentence}>
+        <span className="jp-GovCatalog-access" title={said.sentence}>
           <Icon name={said.icon} />
           {said.word}
         </span>
@@ -93,8 +94,8 @@ function RequestEntry(props: { request: AccessRequest; by?: boolean }): JSX.Elem
       {request.decision_reason && (
         <p>{trans.__('%1 said: %2', request.decided_by, request.decision_reason)}</p>
       )}
-      {request.note && <p className="jp-govdata-why">{request.note}</p>}
-      <p className="jp-govdata-why">
+      {request.note && <p className="jp-GovCatalog-why">{request.note}</p>}
+      <p className="jp-GovCatalog-why">
         {trans.__('asked %1', moment(request.requested_at))}
         {request.until && ' · ' + trans.__('until %1', day(request.until))}
       </p>
@@ -110,35 +111,59 @@ function Decide(props: { request: AccessRequest }): JSX.Element {
   const { id, until } = props.request;
   const { trans, requests } = useEnv();
   const [reason, setReason] = React.useState('');
+  const [scope, setScope] = React.useState(props.request.scope);
+  const [scopes, setScopes] = React.useState<readonly Scope[]>([]);
+  React.useEffect(() => {
+    let wanted = true;
+    requests.scopes().then(
+      found => wanted && setScopes(found),
+      () => wanted && setScopes([])
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [requests]);
   const [end, setEnd] = React.useState(until?.slice(0, 10) ?? '');
   const said = reason.trim();
   return (
-    <div className="jp-govdata-form">
-      <label className="jp-govdata-field">
+    <div className="jp-GovCatalog-form">
+      <label className="jp-GovCatalog-field">
         <span>{trans.__('Reason')}</span>
         <input
-          className="jp-govdata-input"
+          className="jp-GovCatalog-input"
           maxLength={1000}
           value={reason}
           placeholder={trans.__('The requester reads this')}
           onChange={event => setReason(event.target.value)}
         />
       </label>
-      <label className="jp-govdata-field">
+      {scopes.length > 0 && (
+        <label className="jp-GovCatalog-field">
+          <span>{trans.__('Scope')}</span>
+          <ScopeChoice trans={trans} scopes={scopes} value={scope} onChange={setScope} />
+        </label>
+      )}
+      <label className="jp-GovCatalog-field">
         <span>{trans.__('Access until (optional)')}</span>
         <input
           type="date"
-          className="jp-govdata-input"
+          className="jp-GovCatalog-input"
           value={end}
           onChange={event => setEnd(event.target.value)}
         />
       </label>
-      <div className="jp-govdata-actions">
+      <div className="jp-GovCatalog-actions">
         <Attempt
           primary
           label={trans.__('Approve')}
           disabled={!said}
-          act={() => requests.approve(id, said, end ? `${end}T00:00:00Z` : undefined)}
+          act={() =>
+            requests.approve(id, {
+              reason: said,
+              scope: scope || undefined,
+              until: end ? `${end}T00:00:00Z` : undefined
+            })
+          }
         />
         <Attempt label={trans.__('Refuse')} disabled={!said} act={() => requests.refuse(id, said)} />
       </div>
@@ -184,7 +209,7 @@ function Attempt(props: {
         onClick={() => void start()}
       />
       {state instanceof ApiError && (
-        <span role="alert" className="jp-govdata-error">
+        <span role="alert" className="jp-GovCatalog-error">
           <Icon name="warning" />
           {failureSaid(trans, state).text}
         </span>
