@@ -7,6 +7,7 @@ thread that runs the query, which are ours. What the SQL names is registered for
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,10 @@ from typing import Any
 
 import duckdb
 
+from jupyter_govdata.errors import QueryError
 from jupyter_govdata.query.result import QueryResult
+
+_UNKNOWN = re.compile(r"Data type '(.+)' not recognized")
 
 
 def is_frame(value: Any) -> bool:
@@ -47,17 +51,36 @@ def registered(
     """Make the frames that `words` name readable as tables, inside the block.
 
     A table or view of that name in the connection's own schema comes first.
+
+    Raises:
+        QueryError: A frame has a column of a type that DuckDB does not know.
     """
     named = [w for w in sorted(set(words)) if w in frames and is_frame(frames[w])]
     taken = _tables(connection) if named else frozenset()
     names = [name for name in named if name.lower() not in taken]
     try:
         for name in names:
-            connection.register(name, _readable(frames[name]))
+            _register(connection, name, _readable(frames[name]))
         yield tuple(names)
     finally:
         for name in names:
             connection.unregister(name)
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, frame: Any) -> None:
+    try:
+        connection.register(name, frame)
+    except duckdb.NotImplementedException as error:
+        unknown = _UNKNOWN.search(str(error))
+        if unknown is None:
+            raise
+        dtypes = getattr(frame, "dtypes", {})
+        column = next((str(c) for c, kind in dtypes.items() if str(kind) == unknown[1]), "")
+        place = f"column `{column}` of `{name}`" if column else f"a column of `{name}`"
+        raise QueryError(
+            f"{place} has the type `{unknown[1]}`, which SQL has no word for",
+            hint="convert it, for example with `.astype(str)`, or leave it out",
+        ) from None
 
 
 def results_read(

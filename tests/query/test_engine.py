@@ -279,6 +279,26 @@ def test_run_wrong_parameters_are_named(
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (pd.period_range("2020-01", periods=2, freq="M"), "period[M]"),
+        (pd.interval_range(0, 2), "interval[int64, right]"),
+        (np.array([1j, 2j]), "complex128"),
+    ],
+)
+def test_run_frame_with_a_column_that_sql_has_no_type_for_is_named(
+    engine: QueryEngine, values: object, kind: str
+) -> None:
+    frames = {"visits": pd.DataFrame({"n": [1, 2], "when": values})}
+    with pytest.raises(QueryError) as caught:
+        engine.run("SELECT n FROM visits", frames=frames)
+    assert f"column `when` of `visits` has the type `{kind}`" in caught.value.message
+    assert caught.value.hint
+    text = frames["visits"].astype({"when": str})
+    assert len(engine.run("FROM visits", frames={"visits": text})) == 2
+
+
 # -- refusals and changes ----------------------------------------------------------------------
 
 
