@@ -32,7 +32,7 @@ def main() -> None:
     # A server that a shell started in the background has it ignored, and so would this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=watch, args=(pipe,), daemon=True).start()
-    runpy.run_module("jupyter_govdata", run_name="__main__", alter_sys=True)
+    runpy.run_module("jupyter_govdata.cli", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
