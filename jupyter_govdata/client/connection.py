@@ -25,6 +25,7 @@ from jupyter_govdata.errors import (
     ProtocolError,
     from_wire,
 )
+from jupyter_govdata.model.predicate import TRUE
 from jupyter_govdata.model.scan import ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.wire import canonical_json, receipt_from_wire, request_to_wire
@@ -120,7 +121,7 @@ class Connection:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._client: flight.FlightClient | None = None
-        self._streamed: set[str] = set()
+        self._streamed: set[tuple[str, bool]] = set()
 
     def __repr__(self) -> str:
         return "Connection(...)"
@@ -201,15 +202,16 @@ class Connection:
     def open(self, request: ScanRequest) -> Opened:
         """Start a scan in one call.
 
-        A small one, or one whose answer the client knows, comes whole; a large one as a stream. A
-        scan of an asset that was large the last time is asked for as a stream at once.
+        A small one, or one whose answer the client knows, comes whole; a large one as a stream. If
+        a like scan of the asset was large the last time, it is asked for as a stream at once.
 
         Raises:
             GovDataError: Whatever the gateway answers.
         """
         message = request_to_wire(request)
-        asset = flatten(request.fragment).asset
-        if asset in self._streamed and not request.known:
+        scan = flatten(request.fragment)
+        like = scan.asset, scan.predicate == TRUE
+        if like in self._streamed and not request.known:
             return self._open_stream(message)
         answer = self._one_message("scan", message)
         size = int.from_bytes(answer[:4], "big")
@@ -217,7 +219,7 @@ class Connection:
         rows = pa.ipc.open_stream(answer[4 + size :])
         tickets = _tickets(head)
         if tickets:
-            self._streamed.add(asset)
+            self._streamed.add(like)
         return Opened(
             schema=rows.schema,
             receipt=receipt_from_wire(head["receipt"]),

@@ -13,11 +13,14 @@ from typing import Any
 import pyarrow as pa
 
 from jupyter_govdata.gateway.scans import PreparedScan, Scans
+from jupyter_govdata.model.predicate import TRUE
 from jupyter_govdata.model.wire import canonical_json, to_wire
 
 WHOLE_ROWS = 65_536
+PICKED_ROWS = 1_000_000
 WHOLE_BYTES = 4 << 20
-"""Scans of at most so many planned rows and Arrow bytes are answered in one message."""
+"""Scans of at most so many planned rows, more if the user picks some of them, and of so many Arrow
+bytes are answered in one message."""
 HEAD_BYTES = 4
 """Big-endian length of the JSON head, before the head; an Arrow stream follows it."""
 
@@ -42,7 +45,9 @@ def whole(scans: Scans, prepared: PreparedScan) -> list[pa.RecordBatch] | None:
     Raises:
         GovDataError: As `Scans.stream`.
     """
-    if prepared.plan.rows > WHOLE_ROWS:
+    flat = prepared.flat
+    picked = flat.predicate != TRUE or flat.limit is not None
+    if prepared.plan.rows > (PICKED_ROWS if picked else WHOLE_ROWS):
         return None
     found, size = [], 0
     batches = scans.stream(prepared, 0)

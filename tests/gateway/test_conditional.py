@@ -112,7 +112,7 @@ def test_answer_that_depends_on_the_time_has_no_tag(world: World) -> None:
 
 def as_a_stream(connection: Connection) -> None:
     """Make the client ask as for an asset that was large the last time."""
-    connection._streamed.add("trials.patients")
+    connection._streamed.add(("trials.patients", True))
 
 
 def test_small_answer_in_one_message_is_the_same_as_a_stream(world: World) -> None:
@@ -135,7 +135,18 @@ def test_large_answer_comes_as_a_stream_of_its_tickets(world: World, rows: int, 
         stream, found = scan(dina, fragment=Scan("trials.large"))
         assert stream._parts
         assert found.num_rows == rows
-        assert "trials.large" in dina._streamed
+        assert ("trials.large", True) in dina._streamed
+
+
+def test_few_rows_picked_from_a_large_asset_come_in_one_message(world: World) -> None:
+    world.load("trials.large", pa.table({"n": list(range(70_000)), "note": ["x" * 100] * 70_000}))
+    dina = world.connect("dina")
+    few = Filter(Scan("trials.large"), Compare("n", "<", 5))
+    many = Filter(Scan("trials.large"), Compare("n", "<", 65_000))
+    for fragment, rows, is_whole in ((few, 5, True), (many, 65_000, False)):
+        stream, found = scan(dina, fragment=fragment)
+        assert found.num_rows == rows
+        assert (not stream._parts) is is_whole
 
 
 @pytest.mark.parametrize("way", ["whole", "known", "stream"])
