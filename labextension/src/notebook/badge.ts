@@ -31,7 +31,7 @@ export function badgeOf(stamp: Stamp, volatile: unknown, trans: TranslationBundl
     facts: [
       rows === null || !names.length
         ? ''
-        : trans._n('%1 row read', '%1 rows read', rows, grouped(rows)),
+        : trans._n('%2 row read', '%2 rows read', rows, grouped(rows)),
       purposes.length ? trans.__('for %1', purposes.join(', ')) : ''
     ].filter(Boolean),
     ending: endingOf(stamp, trans),

@@ -172,7 +172,7 @@ async function hold(model: ReadingModel, trans: TranslationBundle): Promise<void
   }
   try {
     const { held, refused } = await model.hold(asked.until, asked.name);
-    const said = trans._n('%1 snapshot is held', '%1 snapshots are held', held.length, String(held.length));
+    const said = trans._n('%1 snapshot is held', '%1 snapshots are held', held.length);
     if (!refused.length) {
       Notification.success(trans.__('%1 as `%2`.', said, asked.name), { autoClose: 5000 });
       return;

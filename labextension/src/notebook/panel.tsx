@@ -62,7 +62,7 @@ function Reading(parts: IParts): JSX.Element {
   }
   return (
     <>
-      <header className="jp-govdata-header">
+      <div className="jp-govdata-header">
         <h2 title={notebook.path}>{notebook.name}</h2>
         <button
           type="button"
@@ -73,7 +73,7 @@ function Reading(parts: IParts): JSX.Element {
         >
           <refreshIcon.react tag="span" className="jp-govdata-icon" aria-hidden="true" />
         </button>
-      </header>
+      </div>
       <Trouble {...parts} />
       {pins && pins.cells.length > 0 && (
         <>

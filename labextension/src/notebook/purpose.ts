@@ -20,8 +20,7 @@ export async function changePurpose(
   const kernel: KernelPurpose = tracker
     ? await changeKernelPurpose(tracker, purpose)
     : { outcome: 'no kernel' };
-  const said = kernelSaid(kernel, purpose, trans);
-  const message = trans.__('The catalog shows what you may see for `%1`. %2', purpose, said).trim();
+  const message = said(kernel, purpose, trans);
   if (kernel.outcome === 'failed') {
     Notification.error(message, { autoClose: SHOWN });
   } else {
@@ -29,25 +28,32 @@ export async function changePurpose(
   }
 }
 
-function kernelSaid(kernel: KernelPurpose, purpose: string, trans: TranslationBundle): string {
-  const magic = `%govdata purpose ${word(purpose)}`;
+/** JupyterLab cuts a notification at 140 letters: what matters comes first. */
+function said(kernel: KernelPurpose, purpose: string, trans: TranslationBundle): string {
   switch (kernel.outcome) {
     case 'no kernel':
-      return '';
+      return trans.__('Purpose `%1`: in the catalog.', purpose);
     case 'changed':
-      return trans.__('So do the next queries of %1: its kernel ran `%2`.', kernel.notebook, magic);
+      return trans.__(
+        'Purpose `%1`: in the catalog and in %2, which ran `%govdata purpose %3`.',
+        purpose,
+        kernel.notebook,
+        word(purpose)
+      );
     case 'busy':
       return trans.__(
-        'The kernel of %1 is busy and keeps its purpose: run `%2` there.',
+        'Purpose `%1`: in the catalog. %2 is busy: run `%govdata purpose %3` there.',
+        purpose,
         kernel.notebook,
-        magic
+        word(purpose)
       );
     case 'not loaded':
       return trans.__(
-        'The kernel of %1 has not loaded jupyter_govdata and was left alone.',
+        'Purpose `%1`: in the catalog. %2 has not loaded jupyter_govdata and was left alone.',
+        purpose,
         kernel.notebook
       );
     case 'failed':
-      return trans.__('The kernel of %1 refused: %2', kernel.notebook, kernel.message);
+      return trans.__('%1 refused the purpose `%2`: %3', kernel.notebook, purpose, kernel.message);
   }
 }

@@ -85,7 +85,7 @@ export class StampRenderer extends Widget implements IRenderMime.IRenderer {
     }
     const more = stamp.receipts.length - MOST_RECEIPTS;
     if (more > 0) {
-      list.append(element('li', '', this.trans._n('%1 more', '%1 more', more, String(more))));
+      list.append(element('li', '', this.trans._n('%1 more', '%1 more', more)));
     }
     return list;
   }

@@ -71,38 +71,33 @@ export function statusSaid(
   trans: TranslationBundle
 ): { text: string; title: string } {
   const { link, status, purpose } = model;
-  switch (link) {
-    case 'ready': {
-      const principal = status?.principal ?? '';
-      const isEnforced = status?.wall === 'enforced';
-      const wall = isEnforced ? trans.__('enforced') : trans.__('advisory');
-      const meaning = isEnforced
-        ? trans.__('Policies are enforced by a gateway that you do not run.')
-        : trans.__('Policies are advisory: the gateway runs as you.');
-      return {
-        text: [principal, purpose || trans.__('no purpose'), wall].join(' · '),
-        title: `${trans.__('Governed data: you are %1, purpose %2.', principal, purpose || '-')} ${meaning} ${trans.__('Click to change the purpose.')}`
-      };
-    }
-    case 'loading':
-    case 'starting':
-      return {
-        text: trans.__('Data: starting…'),
-        title: trans.__('Governed data: the gateway is starting')
-      };
-    case 'unconfigured':
-      return {
-        text: trans.__('Data: no lake'),
-        title: trans.__('Governed data: no lake is configured')
-      };
-    case 'unreachable':
-    case 'offline':
-    case 'failed': {
-      const why = model.error?.message ?? trans.__('no answer');
-      return {
-        text: trans.__('Data: no answer'),
-        title: `${trans.__('Governed data: %1.', why)} ${trans.__('Click to try again.')}`
-      };
-    }
+  if (link === 'ready') {
+    const principal = status?.principal ?? '';
+    const isEnforced = status?.wall === 'enforced';
+    const wall = isEnforced ? trans.__('enforced') : trans.__('advisory');
+    const meaning = isEnforced
+      ? trans.__('Policies are enforced by a gateway that you do not run.')
+      : trans.__('Policies are advisory: the gateway runs as you.');
+    return {
+      text: [principal, purpose || trans.__('no purpose'), wall].join(' · '),
+      title: `${trans.__('Governed data: you are %1, purpose %2.', principal, purpose || '-')} ${meaning} ${trans.__('Click to change the purpose.')}`
+    };
   }
+  if (link === 'loading' || link === 'starting') {
+    return {
+      text: trans.__('Data: starting…'),
+      title: trans.__('Governed data: the gateway is starting')
+    };
+  }
+  if (link === 'unconfigured') {
+    return {
+      text: trans.__('Data: no lake'),
+      title: trans.__('Governed data: no lake is configured')
+    };
+  }
+  const why = model.error?.message ?? trans.__('no answer');
+  return {
+    text: trans.__('Data: no answer'),
+    title: `${trans.__('Governed data: %1.', why)} ${trans.__('Click to try again.')}`
+  };
 }

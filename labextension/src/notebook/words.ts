@@ -49,7 +49,7 @@ export function newerSaid(asset: PinnedAsset, trans: TranslationBundle): ISaid |
     return null;
   }
   return newer > 0
-    ? { text: trans._n('%1 newer snapshot', '%1 newer snapshots', newer, String(newer)), mood: 'warn' }
+    ? { text: trans._n('%1 newer snapshot', '%1 newer snapshots', newer), mood: 'warn' }
     : { text: trans.__('newest'), mood: 'good' };
 }
 
@@ -135,8 +135,7 @@ function verdictSentence(
         text: trans._n(
           'Identical: the result came out as it was stamped.',
           'Identical: all %1 results came out as they were stamped.',
-          count,
-          String(count)
+          count
         ),
         mood
       };
