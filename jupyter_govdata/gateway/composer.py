@@ -23,6 +23,7 @@ from jupyter_govdata.gateway.filing_rows import Inventories
 from jupyter_govdata.gateway.health import HealthServer, Metrics
 from jupyter_govdata.gateway.holding import Holding
 from jupyter_govdata.gateway.identity import Identity
+from jupyter_govdata.gateway.inventory import Inventorying
 from jupyter_govdata.gateway.lake import (
     LakeLock,
     init_lake,
@@ -104,6 +105,15 @@ class Gateway:
             threads=threads,
         )
         stores = Stores(self.lake.storage, config.lake)
+        self.inventorying = Inventorying(
+            access=self.access,
+            catalog=self.catalog,
+            ledger=self.ledger,
+            loading=self.loading,
+            stores=stores,
+            run=config.lake / "run",
+            limits=config.limits,
+        )
         self.filing = self._filing(stores, Inventories(self.catalog, keys.pseudonym, config.limits))
         self.health = (
             HealthServer(config.health, self.metrics, self.check) if config.health else None

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jupyter_govdata.errors import ProtocolError
-from jupyter_govdata.gateway.filing import DATA, Filing
+from jupyter_govdata.gateway.filing import DATA
 from jupyter_govdata.gateway.filing_manifest import manifest
+from jupyter_govdata.gateway.inventory import PROGRESS, Scanned
 from jupyter_govdata.model.files import FileSession, FilesGrant, FileStat, SignedFile
 from jupyter_govdata.model.manifest import header_to_wire
 from jupyter_govdata.model.wire import canonical_json, to_wire
 from jupyter_govdata.model.wire_files import (
     READ_TICKET,
     ROWS_TICKET,
+    SCAN_TICKET,
     files_request_from_wire,
     read_from_ticket,
     rows_from_ticket,
+    scan_from_ticket,
 )
 
 if TYPE_CHECKING:
@@ -79,19 +82,33 @@ def files_manifest(gateway: Gateway, principal: str, data: Data) -> dict[str, An
 
 def streams_files(ticket: bytes) -> bool:
     """Return True if a DoGet ticket is about files."""
-    return ticket.startswith((ROWS_TICKET, READ_TICKET))
+    return ticket.startswith((ROWS_TICKET, READ_TICKET, SCAN_TICKET))
 
 
-def stream_files(filing: Filing, principal: str, ticket: bytes) -> tuple[pa.Schema, Messages]:
+def stream_files(gateway: Gateway, principal: str, ticket: bytes) -> tuple[pa.Schema, Messages]:
     """Return the schema and the messages that answer a ticket about files.
 
     Rows end with a message that carries the receipt. Bytes begin with one that carries the
-    `FileStat`: what is read is the content that it describes.
+    `FileStat`: what is read is the content that it describes. A scan of a storage tells how far
+    it is, and ends with a message that carries what it came to.
 
     Raises:
         ProtocolError: A ticket that does not parse.
         RefusalError: The grant is none of the caller's, or nothing of it is permitted any more.
     """
+    filing = gateway.filing
+    if ticket.startswith(SCAN_TICKET):
+        asset, address, purpose = scan_from_ticket(ticket)
+
+        def progress() -> Messages:
+            for told in gateway.inventorying.scan(principal, asset, address, purpose):
+                if isinstance(told, Scanned):
+                    yield _empty(PROGRESS), pa.py_buffer(canonical_json(to_wire(told)))
+                else:
+                    columns = [pa.array([number], pa.int64()) for number in told]
+                    yield pa.RecordBatch.from_arrays(columns, schema=PROGRESS)
+
+        return PROGRESS, progress()
     if ticket.startswith(ROWS_TICKET):
         schema, batches, receipt = filing.rows(principal, *rows_from_ticket(ticket))
 

@@ -178,7 +178,7 @@ class Server(flight.FlightServerBase):
         if len(ticket) > MAX_TICKET:
             raise ProtocolError("the ticket is too large")
         if streams_files(ticket):
-            schema, found = stream_files(self._gateway.filing, principal, ticket)
+            schema, found = stream_files(self._gateway, principal, ticket)
             return flight.GeneratorStream(schema, self._messages(context, [], found, None))
         payload = self._gateway.tickets.unseal(ticket, principal, dt.datetime.now(dt.UTC))
         part = int(payload["part"])

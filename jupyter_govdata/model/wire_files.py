@@ -1,7 +1,7 @@
 """JSON forms of requests for files and of their answers: strict, bounded. Trusts nothing.
 
-Runs everywhere. Tickets of DoGet are ``files:`` + JSON (rows of a grant) and ``file:`` + JSON
-(bytes of one file).
+Runs everywhere. Tickets of DoGet are ``files:`` + JSON (rows of a grant), ``file:`` + JSON
+(bytes of one file) and ``inventory:`` + JSON (scan of a storage, with its progress).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from jupyter_govdata.model.wire import (
 
 ROWS_TICKET = b"files:"
 READ_TICKET = b"file:"
+SCAN_TICKET = b"inventory:"
 _MAX_TEXT = 1_000
 _MAX_TICKET = 4_096
 
@@ -122,6 +123,23 @@ def read_from_ticket(ticket: bytes) -> FileRead:
     )
     length = None if data["length"] is None else _number(data, "length")
     return FileRead(_text(data, "grant"), _number(data, "index"), _number(data, "offset"), length)
+
+
+def scan_ticket(asset: str, address: str, purpose: str | None = None) -> bytes:
+    """Return the DoGet ticket that scans a folder of a storage into an inventory."""
+    return SCAN_TICKET + canonical_json({"asset": asset, "uri": address, "purpose": purpose})
+
+
+def scan_from_ticket(ticket: bytes) -> tuple[str, str, str | None]:
+    """Reverse `scan_ticket`: asset, address, purpose.
+
+    Raises:
+        ProtocolError: Malformed.
+    """
+    told = parse_json(ticket.removeprefix(SCAN_TICKET), _MAX_TICKET)
+    data = _fields(told, {"asset", "uri", "purpose"})
+    purpose = None if data["purpose"] is None else _text(data, "purpose")
+    return _text(data, "asset"), _text(data, "uri"), purpose
 
 
 # -- answers: they come from the gateway, but a kernel checks them all the same ----------------

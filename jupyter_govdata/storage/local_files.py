@@ -13,6 +13,7 @@ import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from jupyter_govdata.errors import ConfigError, StorageError
@@ -55,6 +56,12 @@ class LocalFiles:
         """The folder."""
         return self._root
 
+    @property
+    def given(self) -> str:
+        """The folder as a relative address, if it is in the lake."""
+        root, lake = self._root, self._lake
+        return str(root.relative_to(lake)) if root.is_relative_to(lake) else str(root)
+
     def key(self, address: str) -> str | None:
         """Return the path below the root, None for an address outside.
 
@@ -92,6 +99,19 @@ class LocalFiles:
             os.close(descriptor)
             raise
         return OpenLocalFile(descriptor, found, checksum, expected.version)
+
+    def measure(self, key: str) -> tuple[str, bytes, str, int]:
+        """Return SHA-256, first bytes, version and size of a file, read once.
+
+        Raises:
+            FileChangedError: It was written to meanwhile.
+            StorageError: It is no regular file, or cannot be read.
+        """
+        with closing(self.open(key, Expected())) as file:
+            descriptor = file.fileno()
+            found = os.fstat(descriptor)
+            digest = self._digest(descriptor, found)
+            return digest, os.pread(descriptor, 4_096, 0), version_of(found), found.st_size
 
     def _descriptor(self, key: str) -> int:
         # SECURITY: every folder is opened from the one above it and none may be a link, so no
@@ -179,6 +199,11 @@ class OpenLocalFile:
                 raise changed()
             offset += len(chunk)
             yield chunk
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        assert self._descriptor is not None
+        return self._descriptor
 
     def close(self) -> None:
         """Close the file; more than once is fine."""

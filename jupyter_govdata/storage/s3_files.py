@@ -71,6 +71,15 @@ class S3Files:
                 self._client = s3_client(c.endpoint, c.region, c.addressing, self._keys())
             return self._client
 
+    @property
+    def given(self) -> str:
+        """The address of the prefix."""
+        return self.base
+
+    def address(self, key: str) -> str:
+        """Return the address of a key, of the prefix for an empty one."""
+        return f"s3://{self.config.bucket}/{key}" if key else self.base
+
     def key(self, address: str) -> str | None:
         """Return the key of an address below the prefix, None for any other address.
 
@@ -202,6 +211,25 @@ class S3Files:
         with s3_errors():
             for page in pages:
                 yield from (entry["Key"] for entry in page.get("Contents", ()))
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int, str, str]]:
+        """Yield key, size, tag and version of the current objects below a prefix.
+
+        The version is empty in a bucket that keeps none.
+
+        Raises:
+            StorageError: The bucket cannot be listed.
+        """
+        pages = self.client.get_paginator("list_object_versions").paginate(
+            Bucket=self.config.bucket, Prefix=prefix
+        )
+        with s3_errors():
+            for page in pages:
+                for entry in page.get("Versions", ()):
+                    if entry["IsLatest"]:
+                        version = entry["VersionId"]
+                        version = "" if version == "null" else version
+                        yield entry["Key"], entry["Size"], entry["ETag"], version
 
     def session(self, scope: Scope, name: str) -> tuple[Credentials, dt.datetime]:
         """Return credentials that read a scope and nothing else, and when they end.

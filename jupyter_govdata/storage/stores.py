@@ -69,6 +69,24 @@ class Stores:
                 return store, key
         raise no_place()
 
+    def folder(self, address: str, asset: str) -> tuple[LocalFiles | S3Files, str]:
+        """Return the store of an inventory that a folder's address is in, and its key there.
+
+        The key is empty for the store's own root or prefix.
+
+        Raises:
+            StorageError: No storage of the asset serves it.
+        """
+        wanted = address.rstrip("/")
+        for store in self._serving(asset, tables=False):
+            root = store.address("").rstrip("/")
+            if wanted in (root, f"{store.given}".rstrip("/")):
+                return store, ""
+            key = store.key(wanted)
+            if key is not None:
+                return store, key
+        raise no_place()
+
     def _serving(self, asset: str, *, tables: bool) -> Iterator[LocalFiles | S3Files]:
         # SECURITY: a row opens files of a storage only where a steward let its asset do so: else
         # whoever may publish anything could open everything.
