@@ -34,6 +34,7 @@ from jupyter_govdata.gateway.lake import (
 )
 from jupyter_govdata.gateway.lineage import LineageGraph
 from jupyter_govdata.gateway.loading import Loading
+from jupyter_govdata.gateway.origins import Origins
 from jupyter_govdata.gateway.registers import Registers
 from jupyter_govdata.gateway.requesting import Requesting
 from jupyter_govdata.gateway.scans import Scans
@@ -88,12 +89,13 @@ class Gateway:
         self.cards = Cards(self.access, self.catalog)
         self.browsing = Browsing(self.cards)
         self.versions = Versions(self.access, self.catalog)
-        self.lineage = LineageGraph(self.cards)
+        self.lineage = LineageGraph(self.cards, self.ledger)
         self.holding = Holding(self.access, self.catalog)
         self.deciding = Deciding(self.access, self.ledger)
         self.requesting = Requesting(self.access, self.ledger, self.deciding)
         self.registers = Registers(self.catalog, self.ledger, config.limits.memory)
-        self.loading = Loading(self.access, self.catalog, self.ledger, self.registers)
+        origins = Origins(self.access, self.public_keys)
+        self.loading = Loading(self.access, self.catalog, self.ledger, self.registers, origins)
         self.scans = Scans(
             access=self.access,
             catalog=self.catalog,

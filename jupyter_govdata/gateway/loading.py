@@ -17,10 +17,12 @@ import pyarrow as pa
 from jupyter_govdata.catalog import Catalog
 from jupyter_govdata.errors import CatalogError, PolicyFileError
 from jupyter_govdata.gateway.access import Access
+from jupyter_govdata.gateway.origins import Origins
 from jupyter_govdata.gateway.registers import Registers
 from jupyter_govdata.gateway.state import COMPILED, governance_of, with_compiled
 from jupyter_govdata.ledger import Ledger
 from jupyter_govdata.model.asset import Asset, FileColumns, Snapshot, asset_name
+from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.policy.governance import read_all
 from jupyter_govdata.policy.validate import check
 
@@ -39,6 +41,8 @@ class LoadRequest:
         description: For a new card.
         provenance: Source, checksum and counts, as the client measured them.
         evolve: Add new columns instead of refusing them.
+        receipts: Of the reads that the data was made from.
+        inputs: Names of further assets that the client says it was made from.
     """
 
     asset: str
@@ -49,6 +53,8 @@ class LoadRequest:
     provenance: Mapping[str, str] | None = None
     evolve: bool = False
     purpose: str | None = None
+    receipts: tuple[Receipt, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,15 @@ class Loading:
     """Writes assets and policy state on behalf of a principal."""
 
     def __init__(
-        self, access: Access, catalog: Catalog, ledger: Ledger, registers: Registers
+        self,
+        access: Access,
+        catalog: Catalog,
+        ledger: Ledger,
+        registers: Registers,
+        origins: Origins,
     ) -> None:
         self._access = access
+        self._origins = origins
         self._catalog = catalog
         self._ledger = ledger
         self._registers = registers
@@ -95,12 +107,15 @@ class Loading:
 
         Raises:
             RefusalError: `publish` is not permitted.
+            NotVisibleError: An asset that is named as an input is missing or hidden.
+            ProtocolError: A receipt that this lake did not sign for the principal.
             CatalogError: The asset exists already (create), is missing (append), or its schema
                 does not fit.
             StorageError: The data cannot be written; nothing was committed.
         """
         name = asset_name(request.asset)
         decision = self._access.require_publish(principal, name, request.purpose)
+        origins = self._origins.of(principal, request.purpose, request.receipts, request.inputs)
         exists = self._catalog.exists(name)
         if request.mode == "create" and exists:
             raise CatalogError(
@@ -129,6 +144,7 @@ class Loading:
             _count(counts.get("rows_rejected"), 0),
             principal,
         )
+        self._ledger.lineage.record(name, snapshot.snapshot_id, origins, principal)
         self._put_card(principal, name, request)
         self._registers.sync(name)
         return snapshot

@@ -27,11 +27,16 @@ from jupyter_govdata.errors import (
 from jupyter_govdata.gateway.actions import ACTIONS
 from jupyter_govdata.gateway.composer import Gateway
 from jupyter_govdata.gateway.filing_actions import stream_files, streams_files
-from jupyter_govdata.gateway.loading import LoadRequest
+from jupyter_govdata.gateway.load_message import load_request, texts
 from jupyter_govdata.gateway.scans import PreparedScan
 from jupyter_govdata.gateway.whole import message as in_one_message
 from jupyter_govdata.gateway.whole import told, whole
-from jupyter_govdata.model.wire import canonical_json, parse_json, request_from_wire, to_wire
+from jupyter_govdata.model.wire import (
+    canonical_json,
+    parse_json,
+    request_from_wire,
+    to_wire,
+)
 
 log = logging.getLogger("jupyter_govdata.gateway")
 
@@ -311,14 +316,14 @@ class Server(flight.FlightServerBase):
         reader: flight.MetadataRecordBatchReader,
         writer: flight.FlightMetadataWriter,
     ) -> None:
-        request = _load_request(parse_json(self._command(descriptor)))
+        request = load_request(parse_json(self._command(descriptor)))
         limit = self._gateway.config.limits.load_batch_bytes
         counts: dict[str, str] = {}
 
         def batches() -> Iterator[pa.RecordBatch]:
             for chunk in reader:
                 if chunk.app_metadata is not None:
-                    counts.update(_texts(parse_json(chunk.app_metadata.to_pybytes()), "counts"))
+                    counts.update(texts(parse_json(chunk.app_metadata.to_pybytes()), "counts"))
                 if chunk.data is None:
                     continue
                 if chunk.data.nbytes > limit:
@@ -359,33 +364,3 @@ def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:  # noqa: PTH123  (plain read of a configured PEM file)
         return file.read()
-
-
-def _texts(data: Any, name: str) -> dict[str, str]:
-    if (
-        not isinstance(data, dict)
-        or len(data) > 100
-        or not all(isinstance(v, str) and len(v) <= 4_000 for v in data.values())
-    ):
-        raise ProtocolError(f"`{name}` maps at most 100 names to texts")
-    return data
-
-
-def _load_request(data: Any) -> LoadRequest:
-    if not isinstance(data, dict) or data.get("v") != 1:
-        raise ProtocolError("a load request is an object with `v` 1")
-    fields = {k: v for k, v in data.items() if k != "v"}
-    texts = ("asset", "mode", "description")
-    if not all(isinstance(fields.get(k, ""), str) for k in texts):
-        raise ProtocolError("a load request names `asset`, `mode` and `description` as text")
-    for key in ("tags", "provenance"):
-        _texts(fields.get(key) or {}, key)
-    partition = fields.get("partition_by", [])
-    if not isinstance(partition, list) or not all(isinstance(p, str) for p in partition):
-        raise ProtocolError("`partition_by` is a list of column names or transforms")
-    if fields.get("mode") not in ("create", "append", "overwrite"):
-        raise ProtocolError("`mode` is `create`, `append` or `overwrite`")
-    try:
-        return LoadRequest(**{**fields, "partition_by": tuple(partition)})
-    except TypeError as exc:
-        raise ProtocolError("the load request has a field that this version does not know") from exc

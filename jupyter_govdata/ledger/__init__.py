@@ -6,6 +6,7 @@ when somebody else has written there.
 
 from jupyter_govdata.ledger.audit import Pending
 from jupyter_govdata.ledger.ledger import Ledger
+from jupyter_govdata.ledger.lineage import Edge, Origin
 from jupyter_govdata.ledger.records import (
     Anchor,
     AuditEntry,
@@ -21,9 +22,11 @@ __all__ = [
     "AuditEntry",
     "AuditRecord",
     "ChainReport",
+    "Edge",
     "GovernanceChange",
     "GovernanceState",
     "Ledger",
     "LoadRecord",
+    "Origin",
     "Pending",
 ]

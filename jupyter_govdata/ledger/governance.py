@@ -6,11 +6,11 @@ import datetime as dt
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from jupyter_govdata.errors import StorageError
 from jupyter_govdata.ledger.audit import append_in
@@ -27,8 +27,15 @@ from jupyter_govdata.ledger.records import (
 from jupyter_govdata.ledger.request_rows import approved_in
 from jupyter_govdata.ledger.schema import cards, changes, epochs, files
 from jupyter_govdata.ledger.store import Store, store_error
-from jupyter_govdata.model.asset import Asset
-from jupyter_govdata.model.wire import asset_from_wire, canonical_json, to_wire
+from jupyter_govdata.model.asset import Asset, Column
+from jupyter_govdata.model.wire import (
+    asset_from_wire,
+    canonical_json,
+    column_from_wire,
+    to_wire,
+)
+
+_NO_CARDS: Mapping[str, Asset] = MappingProxyType({})
 
 
 class Governance:
@@ -38,7 +45,7 @@ class Governance:
         self._store = store
         self._lock = threading.Lock()
         self._state: GovernanceState | None = None
-        self._parsed: dict[str, tuple[str, Asset]] = {}
+        self._columns: dict[tuple[Any, ...], Column] = {}
 
     def state(self) -> GovernanceState:
         """Return the state of the current epoch; see `Ledger.state`."""
@@ -52,43 +59,46 @@ class Governance:
             return self._state
 
     def _read_state(self) -> GovernanceState:
+        """Read what changed since the last state, and of the rest only how much there is."""
+        last = self._state
+        since, known = (last.epoch, last.cards) if last is not None else (-1, _NO_CARDS)
         with self._store.read() as conn:
             epoch = conn.execute(select(epochs.c.epoch).where(epochs.c.id == 1)).scalar_one()
-            texts = {row[0]: row[1] for row in conn.execute(select(files.c.path, files.c.text))}
-            stored = {row[0]: row[1] for row in conn.execute(select(cards.c.name, cards.c.card))}
+            texts = _texts(conn, since, last.files if last is not None else {})
+            changed = _changed(conn, since)
+            count = conn.execute(select(func.count()).select_from(cards)).scalar()
+            if count != len(known.keys() | changed.keys()):
+                # A card was dropped, and nothing says which.
+                known, changed = _NO_CARDS, _changed(conn, -1)
             approved = approved_in(conn, utc_now())
-        parsed: dict[str, tuple[str, Asset]] = {}
-        for name in sorted(stored):
-            known = self._parsed.get(name)
-            text = stored[name]
-            parsed[name] = known if known and known[0] == text else (text, _card(text))
-        self._parsed = parsed
-        return GovernanceState(
-            epoch,
-            MappingProxyType({path: texts[path] for path in sorted(texts)}),
-            MappingProxyType({name: card for name, (_, card) in parsed.items()}),
-            approved,
-        )
+        read = known
+        if changed:
+            new = {name: _card(text, self._columns) for name, text in changed.items()}
+            found = {**known, **new}
+            read = MappingProxyType({name: found[name] for name in sorted(found)})
+        return GovernanceState(epoch, texts, read, approved)
 
     def apply(self, files: Mapping[str, str], cards: Mapping[str, Asset], by: str) -> int:
         """See `Ledger.apply`."""
 
         def change(conn: Connection) -> str:
             _replace_files(conn, files)
-            _put_cards(conn, cards.values())
+            _put_cards(conn, wire)
             return f"governance folder: {len(files)} files, {len(cards)} cards"
 
-        content = {"files": dict(files), "cards": to_wire(cards)}
+        wire = to_wire(cards)
+        content = {"files": dict(files), "cards": wire}
         return self.change("apply", by, change, content=content)
 
     def put_card(self, asset: Asset, by: str) -> int:
         """See `Ledger.put_card`."""
 
         def change(conn: Connection) -> str:
-            _put_cards(conn, [asset])
+            _put_cards(conn, {asset.name: wire})
             return f"card of `{asset.name}`"
 
-        return self.change("put_card", by, change, asset=asset.name, content=to_wire(asset))
+        wire = to_wire(asset)
+        return self.change("put_card", by, change, asset=asset.name, content=wire)
 
     def drop_card(self, name: str, by: str) -> int:
         """See `Ledger.drop_card`."""
@@ -173,9 +183,42 @@ class Governance:
         return int(epoch)
 
 
-def _card(text: str) -> Asset:
+def _texts(conn: Connection, since: int, known: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the governance files; `known` itself if they did not change since an epoch.
+
+    All files are written anew at once, so one row tells of all.
+    """
+    count, newest = conn.execute(select(func.count(), func.max(files.c.epoch))).one()
+    if since >= 0 and count == len(known) and (newest or 0) <= since:
+        return known
+    texts = {row[0]: row[1] for row in conn.execute(select(files.c.path, files.c.text))}
+    return MappingProxyType({path: texts[path] for path in sorted(texts)})
+
+
+def _changed(conn: Connection, since: int) -> dict[str, str]:
+    query = select(cards.c.name, cards.c.card).where(cards.c.epoch > since)
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
+_COLUMN = ("name", "type", "field_id", "description", "unit", "domain")
+MAX_COLUMNS = 1_000_000
+"""Columns that are kept to be shared by cards; beyond that, they are forgotten and met again."""
+
+
+def _card(text: str, columns: dict[tuple[Any, ...], Column]) -> Asset:
+    """Return a stored card; equal columns of all cards are one object."""
+    if len(columns) > MAX_COLUMNS:
+        columns.clear()
+
+    def column(data: Mapping[str, Any]) -> Column:
+        key = (*map(data.get, _COLUMN), tuple(data.get("tags", {}).items()))
+        found = columns.get(key)
+        if found is None:
+            found = columns[key] = column_from_wire(data)
+        return found
+
     try:
-        return asset_from_wire(json.loads(text))
+        return asset_from_wire(json.loads(text), column)
     except (TypeError, ValueError, KeyError, AttributeError) as exc:
         raise StorageError(
             "a card in the governance store cannot be read",
@@ -184,13 +227,29 @@ def _card(text: str) -> Asset:
 
 
 def _replace_files(conn: Connection, texts: Mapping[str, str]) -> None:
+    epoch = _coming(conn)
     conn.execute(delete(files))
     if texts:
-        conn.execute(insert(files), [{"path": p, "text": t} for p, t in texts.items()])
+        conn.execute(
+            insert(files), [{"path": p, "text": t, "epoch": epoch} for p, t in texts.items()]
+        )
 
 
-def _put_cards(conn: Connection, assets: Iterable[Asset]) -> None:
-    rows = [{"name": a.name, "card": canonical_json(to_wire(a)).decode()} for a in assets]
-    if rows:
-        conn.execute(delete(cards).where(cards.c.name.in_([r["name"] for r in rows])))
-        conn.execute(insert(cards), rows)
+def _put_cards(conn: Connection, wire: Mapping[str, Any]) -> None:
+    epoch = _coming(conn)
+    names = sorted(wire)
+    for start in range(0, len(names), 1_000):
+        part = names[start : start + 1_000]
+        conn.execute(delete(cards).where(cards.c.name.in_(part)))
+        conn.execute(
+            insert(cards),
+            [
+                {"name": name, "card": canonical_json(wire[name]).decode(), "epoch": epoch}
+                for name in part
+            ],
+        )
+
+
+def _coming(conn: Connection) -> int:
+    """Return the epoch that the running change will make."""
+    return int(conn.execute(select(epochs.c.epoch).where(epochs.c.id == 1)).scalar_one()) + 1

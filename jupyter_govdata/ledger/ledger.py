@@ -13,6 +13,7 @@ from jupyter_govdata.ledger import consent
 from jupyter_govdata.ledger.audit import Audit, Pending
 from jupyter_govdata.ledger.consent import Alias, ConsentRegister, ConsentRow
 from jupyter_govdata.ledger.governance import Governance
+from jupyter_govdata.ledger.lineage import LineageEdges
 from jupyter_govdata.ledger.records import (
     MAX_INTEGER,
     Anchor,
@@ -45,6 +46,7 @@ class Ledger:
         self._consent = ConsentRegister(store)
         self._governance = Governance(store)
         self.requests = Requests(store, self._governance)
+        self.lineage = LineageEdges(store)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Ledger:

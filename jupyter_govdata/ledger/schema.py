@@ -55,12 +55,14 @@ files = Table(
     metadata,
     Column("path", Text, primary_key=True),
     Column("text", Text, nullable=False),
+    Column("epoch", _Big, nullable=False, server_default="0"),
 )
 cards = Table(
     "govdata_card",
     metadata,
     Column("name", String(200), primary_key=True),
     Column("card", Text, nullable=False),
+    Column("epoch", _Big, nullable=False, server_default="0", index=True),
 )
 # `self_key` is `domain|id_value`: the person key that an id has without an alias.
 aliases = Table(
@@ -150,6 +152,20 @@ requests = Table(
     Index("govdata_request_state", "state", "asset"),
 )
 
+# Data of `origin` went into a snapshot of `asset`; `proof` is `receipt` or `declared`.
+lineage = Table(
+    "govdata_lineage",
+    metadata,
+    Column("id", _Big, primary_key=True, autoincrement=True),
+    Column("asset", String(200), nullable=False, index=True),
+    Column("snapshot_id", _Big, nullable=False),
+    Column("origin", String(200), nullable=False, index=True),
+    Column("origin_snapshot_id", _Big, nullable=True),
+    Column("proof", String(16), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("when", String(40), nullable=False),
+)
+
 # A guard against accidents; whoever owns the database can drop it, which the chain then shows.
 _NO_CHANGE = """
 CREATE TRIGGER govdata_audit_{verb} BEFORE {verb} ON govdata_audit
@@ -170,7 +186,7 @@ _APPEND_ONLY = {
 
 
 def _version_1(conn: Connection) -> None:
-    later = {requests.name}
+    later = {requests.name, lineage.name}
     metadata.create_all(conn, [t for t in metadata.sorted_tables if t.name not in later])
     for statement in _APPEND_ONLY[conn.dialect.name]:
         conn.exec_driver_sql(statement)
@@ -183,7 +199,18 @@ def _version_2(conn: Connection) -> None:
     requests.create(conn)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2)
+def _version_3(conn: Connection) -> None:
+    lineage.create(conn)
+    # The epoch of a card's last change, so that a new epoch reads what changed and no more.
+    for table in (cards, files):
+        if "epoch" in {column["name"] for column in inspect(conn).get_columns(table.name)}:
+            continue
+        conn.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN epoch BIGINT DEFAULT 0 NOT NULL")
+        for index in table.indexes:
+            index.create(conn)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_version_1, _version_2, _version_3)
 
 
 def found_version(conn: Connection) -> int:

@@ -12,8 +12,9 @@ import dataclasses
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from jupyter_govdata.errors import ProtocolError
@@ -34,7 +35,6 @@ from jupyter_govdata.model.predicate import (
 )
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.stamp import Receipt
-from jupyter_govdata.model.view import AssetSummary, AssetView, ColumnAccess, Completeness
 
 MAX_DEPTH = 64
 MAX_NAME = 1_000
@@ -326,10 +326,17 @@ def request_from_wire(data: bytes) -> ScanRequest:
 # These travel from the gateway to the kernel, or between the gateway and its own store.
 
 
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
 def to_wire(value: Any) -> Any:
     """Return the JSON form of a model dataclass that holds plain data (cards, views, receipts)."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_wire(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {name: to_wire(getattr(value, name)) for name in _fields(type(value))}
     if isinstance(value, Mapping):
         return {str(k): to_wire(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
@@ -348,10 +355,17 @@ def column_from_wire(data: Mapping[str, Any]) -> Column:
     return Column(**data)
 
 
-def asset_from_wire(data: Mapping[str, Any]) -> Asset:
-    """Reverse `to_wire` for an `Asset`."""
+def asset_from_wire(
+    data: Mapping[str, Any], column: Callable[[Mapping[str, Any]], Column] = column_from_wire
+) -> Asset:
+    """Reverse `to_wire` for an `Asset`.
+
+    Args:
+        data: The JSON form.
+        column: Decodes a column; another one may share equal columns.
+    """
     fields = dict(data)
-    fields["columns"] = tuple(column_from_wire(c) for c in data.get("columns", ()))
+    fields["columns"] = tuple(column(c) for c in data.get("columns", ()))
     subject = data.get("subject")
     fields["subject"] = Subject(**subject) if subject else None
     fields["files"] = FileColumns(**data["files"]) if data.get("files") else None
@@ -365,27 +379,6 @@ def snapshot_from_wire(data: Mapping[str, Any]) -> Snapshot:
     fields["committed_at"] = dt.datetime.fromisoformat(data["committed_at"])
     fields["tags"] = tuple(data.get("tags", ()))
     return Snapshot(**fields)
-
-
-def summary_from_wire(data: Mapping[str, Any]) -> AssetSummary:
-    """Reverse `to_wire` for an `AssetSummary`."""
-    return AssetSummary(**{**data, "matched": tuple(data.get("matched", ()))})
-
-
-def view_from_wire(data: Mapping[str, Any]) -> AssetView:
-    """Reverse `to_wire` for an `AssetView`."""
-    fields = dict(data)
-    fields["asset"] = asset_from_wire(data["asset"])
-    fields["columns"] = tuple(ColumnAccess(**c) for c in data["columns"])
-    fields["why"] = tuple(data["why"])
-    fields["policies"] = tuple(data["policies"])
-    fields["snapshot"] = snapshot_from_wire(data["snapshot"]) if data["snapshot"] else None
-    fields["arrow_schema"] = base64.b64decode(data["arrow_schema"])
-    told = data["completeness"]
-    fields["completeness"] = Completeness(
-        tuple(told["filled"]), tuple(told["missing"]), told["share"]
-    )
-    return AssetView(**fields)
 
 
 def receipt_from_wire(data: Mapping[str, Any]) -> Receipt:

@@ -26,7 +26,8 @@ from jupyter_govdata.model.browsing import (
     NamespaceCount,
     VersionPage,
 )
-from jupyter_govdata.model.wire import snapshot_from_wire, summary_from_wire, to_wire
+from jupyter_govdata.model.wire import snapshot_from_wire, to_wire
+from jupyter_govdata.model.wire_views import summary_from_wire
 
 MAX_TEXT = 500
 MAX_CHOICES = 100

@@ -8,8 +8,8 @@ from typing import Any
 from jupyter_govdata.model.asset import Snapshot
 from jupyter_govdata.model.scan import At
 from jupyter_govdata.model.view import AssetSummary, AssetView
-from jupyter_govdata.model.wire import summary_from_wire
 from jupyter_govdata.model.wire_browsing import versions_from_wire
+from jupyter_govdata.model.wire_views import summary_from_wire
 from jupyter_govdata.session.conditions import version
 
 

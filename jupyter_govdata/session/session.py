@@ -22,7 +22,8 @@ from jupyter_govdata.model.asset import Snapshot, asset_name
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.view import AssetView
-from jupyter_govdata.model.wire import at_to_wire, snapshot_from_wire, view_from_wire
+from jupyter_govdata.model.wire import at_to_wire, snapshot_from_wire
+from jupyter_govdata.model.wire_views import view_from_wire
 from jupyter_govdata.query.answers import running_cell
 from jupyter_govdata.query.dryrun import DryRun
 from jupyter_govdata.query.engine import DEFAULT_SCAN_CACHE, QueryEngine
@@ -33,6 +34,7 @@ from jupyter_govdata.session.catalog import SessionCatalog
 from jupyter_govdata.session.conditions import Where, condition, version, with_moment
 from jupyter_govdata.session.files_asking import FilesMixin
 from jupyter_govdata.session.holding import HoldingMixin
+from jupyter_govdata.session.origins import load_command, origins
 from jupyter_govdata.session.requesting import RequestingMixin
 from jupyter_govdata.session.sources import counts, governance_files, problems_found, provenance
 
@@ -293,6 +295,7 @@ class Session(FilesMixin, BrowsingMixin, HoldingMixin, RequestingMixin):
         tags: Mapping[str, str] | None = None,
         description: str = "",
         evolve: bool = False,
+        inputs: Sequence[Any] = (),
         on_schema: Callable[[Source], None] | None = None,
         on_progress: OnProgress | None = None,
         **options: Any,
@@ -307,6 +310,8 @@ class Session(FilesMixin, BrowsingMixin, HoldingMixin, RequestingMixin):
             tags: Asset tags, for a new asset.
             description: For a new asset.
             evolve: Add columns that the asset does not have yet.
+            inputs: Results, their frames and names of assets that the rows were made from; what
+                stands behind a result that is loaded, or behind its frame, is known.
             on_schema: Called with the opened source before anything is written.
             on_progress: Called with rows read, bytes read and bytes in all.
             **options: Of `jupyter_govdata.formats.open_source`: ``format``, ``delimiter``,
@@ -323,23 +328,15 @@ class Session(FilesMixin, BrowsingMixin, HoldingMixin, RequestingMixin):
         if mode not in ("create", "append", "overwrite"):
             raise LoadError(f"unknown mode `{mode}`", hint="create, append or overwrite")
         asset_name(into)
+        source, made_from = origins(source, inputs)
         if isinstance(source, str | Path) and "://" not in str(source):
             # Rows that do not fit are kept where the user works, also when nobody asked for it.
             options.setdefault("reject_file", Path.cwd() / f"{Path(source).name}.rejects.csv")
         opened = open_source(source, on_progress=on_progress, **options)
         if on_schema is not None:
             on_schema(opened)
-        command = {
-            "v": 1,
-            "asset": into,
-            "mode": mode,
-            "partition_by": list(partition_by),
-            "tags": dict(tags or {}),
-            "description": description,
-            "evolve": evolve,
-            "purpose": self._purpose,
-            "provenance": provenance(opened),
-        }
+        command = load_command(into, mode, partition_by, tags, description, evolve) | made_from
+        command |= {"purpose": self._purpose, "provenance": provenance(opened)}
         answer = self._connection.put(
             command, opened.schema, opened.batches(), lambda: counts(opened)
         )
