@@ -140,6 +140,12 @@ class Job:
             text = text.replace(str(file), shown)
         return without_paths(text)
 
+    async def ended(self, seconds: float) -> None:
+        """Wait for its end, but not for longer than that."""
+        if self._end is not None and seconds:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._end), seconds)
+
     async def stop(self) -> None:
         """Stop it: first as Ctrl-C would, then by force."""
         process, end = self._process, self._end
@@ -148,8 +154,7 @@ class Job:
         self._is_stopped = True
         assert process.stdin is not None
         process.stdin.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(end), GRACE)
+        await self.ended(GRACE)
         self.kill()
         await end
 

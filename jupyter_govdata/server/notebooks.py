@@ -27,6 +27,8 @@ MAX_NOTEBOOK = 64_000_000
 MAX_PATH = 1_000
 NB = ".ipynb"
 EXPORTS = {"ro-crate": ".ro-crate", "openlineage": ".openlineage.ndjson", "prov": ".prov.json"}
+MAX_WAIT = 30
+"""Seconds that a question for a job may wait for its end."""
 _MANY_NAMES = 100
 
 
@@ -241,8 +243,10 @@ class RunningJob(GovDataHandler):
     @authenticated
     @authorized
     async def get(self, job_id: str) -> None:
-        """Say how far it is."""
-        self.answer_to((), self.extension.jobs.of(self.key, job_id).to_json())
+        """Say how far it is, now or when it has ended."""
+        job = self.extension.jobs.of(self.key, job_id)
+        await self.until_gone(job.ended(self.query.whole("wait", 0, 0, MAX_WAIT)))
+        self.answer_to((), job.to_json())
 
     @authenticated
     @authorized

@@ -48,6 +48,7 @@ class Server:
         folder: Of its root, settings and log.
         config: Text of its ``jupyter_server_config.py``.
         environment: More variables; None takes one away.
+        token: Of its owner.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Server:
         folder: Path,
         config: str = "",
         environment: Mapping[str, str | None] | None = None,
+        token: str = TOKEN,
     ) -> None:
+        self.token = token
         self.root = folder / "root"
         self.root.mkdir(parents=True)
         settings = folder / "settings"
@@ -75,7 +78,7 @@ class Server:
             "JUPYTER_NO_CONFIG": "",
             "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-            "JUPYTER_TOKEN": TOKEN,
+            "JUPYTER_TOKEN": token,
             **(environment or {}),
         }
         self.log = folder / "log"
@@ -126,14 +129,14 @@ class Server:
         path: str,
         body: Any = None,
         *,
-        token: str | None = TOKEN,
+        token: str | None = "",
         headers: Mapping[str, str] | None = None,
         timeout: float = 60,
     ) -> Answer:
-        """Send a request and return the answer, whatever its status."""
+        """Send a request, as the owner by default, and return the answer, whatever its status."""
         sent = {"Content-Type": "application/json", **(headers or {})}
         if token is not None:
-            sent["Authorization"] = f"token {token}"
+            sent["Authorization"] = f"token {token or self.token}"
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}", data, sent, method=method
@@ -151,12 +154,12 @@ class Server:
         assert answer.status < 300, answer.text
         return answer.json
 
-    def get(self, path: str, *, user: str = TOKEN, **headers: str) -> Answer:
+    def get(self, path: str, *, user: str = "", **headers: str) -> Answer:
         """Ask our API."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.fetch("GET", API + path, token=user, headers=named)
 
-    def post(self, path: str, body: Any = None, *, user: str = TOKEN) -> Answer:
+    def post(self, path: str, body: Any = None, *, user: str = "") -> Answer:
         """Tell our API."""
         return self.fetch("POST", API + path, {} if body is None else body, token=user)
 
