@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,7 @@ settings.register_profile("quick", deadline=None, max_examples=60)
 settings.register_profile("all", deadline=None, max_examples=400)
 settings.load_profile("all" if ALL else "quick")
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-headless-shell")
 SERVICES = {
     "postgres": ("GOVDATA_TEST_POSTGRES", "PostgreSQL"),
     "s3": ("GOVDATA_TEST_S3", "a Ceph gateway"),
@@ -26,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not ALL and item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="takes long: run `make test-all`"))
+        if item.get_closest_marker("browser"):
+            if not ALL:
+                item.add_marker(pytest.mark.skip(reason="drives a browser: run `make test-all`"))
+            elif not CHROMIUM:
+                reason = "there is no Chromium: apt-get install chromium"
+                item.add_marker(pytest.mark.skip(reason=reason))
         for marker in item.iter_markers("services"):
             variable, what = SERVICES[marker.args[0] if marker.args else "postgres"]
             if variable not in os.environ:

@@ -1,0 +1,146 @@
+"""A JupyterLab of its own for a browser test: a process, a folder, a free port, a random token."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[2] / "jupyter_govdata"
+
+NOTEBOOK = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": "first",
+            "metadata": {},
+            "outputs": [],
+            "source": "",
+        }
+    ],
+    "metadata": {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
+    },
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+_PLACES = (
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR",
+    "JUPYTERLAB_SETTINGS_DIR",
+    "JUPYTERLAB_WORKSPACES_DIR",
+    "IPYTHONDIR",
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab of one person.
+
+    Args:
+        folder: Where its files and settings go.
+        environment: What is set for it and its kernels.
+        app: `lab`, or `notebook` for Notebook 7.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+    app: str = "lab"
+    port: int = field(default_factory=free_port)
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "work"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Lab:
+        self.root.mkdir(parents=True, exist_ok=True)
+        places = {name: str(self.folder / name.lower()) for name in _PLACES}
+        news = Path(places["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
+        news.mkdir(parents=True, exist_ok=True)
+        (news / "notification.jupyterlab-settings").write_text(
+            json.dumps({"fetchNews": "false", "checkForUpdates": False})
+        )
+        # What the tree holds now, whatever an installation copied.
+        extension = Path(places["JUPYTER_DATA_DIR"]) / "labextensions" / "jupyter-govdata"
+        extension.parent.mkdir(parents=True, exist_ok=True)
+        if not extension.is_symlink():
+            extension.symlink_to(PACKAGE / "labextension")
+        switch = Path(places["JUPYTER_CONFIG_DIR"]) / "jupyter_server_config.d"
+        switch.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PACKAGE / "server" / "enable.json", switch / "jupyter_govdata.json")
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("GOVDATA_")}
+        command = [
+            *(sys.executable, "-m", "jupyterlab" if self.app == "lab" else self.app),
+            *("--no-browser", "--ip=127.0.0.1", f"--port={self.port}", "--allow-root"),
+            *("--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"),
+            f"--ServerApp.root_dir={self.root}",
+            "--LabApp.expose_app_in_browser=True",
+        ]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                env={**inherited, **places, **self.environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait()
+        return self
+
+    def stop(self) -> None:
+        """Stop the server; it stops its kernels."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+
+    def notebook(self, name: str = "t.ipynb", content: dict[str, Any] | None = None) -> str:
+        """Write a notebook and return its address."""
+        (self.root / name).write_text(json.dumps(content or NOTEBOOK))
+        return f"{self.url}/lab/tree/{name}?token={self.token}&reset"
+
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def _wait(self) -> None:
+        assert self.process
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise AssertionError(f"JupyterLab ended:\n{self.log()[-3000:]}")
+            try:
+                with urllib.request.urlopen(f"{self.url}/api/status?token={self.token}") as answer:
+                    if answer.status == 200:
+                        return
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)  # between two looks at a port that nobody listens on yet
+        raise AssertionError(f"JupyterLab did not start:\n{self.log()[-3000:]}")
