@@ -8,10 +8,11 @@ import { after, afterEach, before, test } from 'node:test';
 import { nullTranslator } from '@jupyterlab/translation/lib/base';
 
 import { Client } from '../src/api/client';
+import type { ApiError } from '../src/api/client';
 import { NotebookClient } from '../src/api/notebook';
 import { badgeOf } from '../src/notebook/badge';
 import { ReadingModel } from '../src/notebook/reading';
-import type { INotebook, IWork } from '../src/notebook/reading';
+import type { INotebook } from '../src/notebook/reading';
 import { sqlSpans } from '../src/notebook/sql';
 import type { Stamp } from '../src/notebook/stamp';
 import { endSaid, lifeSaid, newerSaid, progressOf, verdictSaid } from '../src/notebook/words';
@@ -36,7 +37,7 @@ before(async () => {
       const route = `${request.method} ${(request.url ?? '').split('?')[0]}`;
       const body: unknown = text ? JSON.parse(text) : null;
       asked.push({ route, body });
-      const [status, answer] = (answers[route] as Answer | undefined)?.(body) ?? [404, { code: 'missing', message: route }];
+      const [status, answer] = answers[route]?.(body) ?? [404, { code: 'missing', message: route }];
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(JSON.stringify(answer));
     });
@@ -149,7 +150,7 @@ test('a refusal takes what was shown along, a gateway that is away does not', as
   answers['POST /notebooks/pins'] = () => [403, { code: 'refused', message: 'no' }];
   model.refresh(true);
   await until(model, () => !model.isLoading);
-  equal(model.error?.message, 'no');
+  equal((model.error as ApiError | null)?.message, 'no');
   equal(model.pins, null);
 });
 
@@ -213,7 +214,7 @@ test('a stop is asked for once the job runs, and is told as one', async () => {
   await model.stop();
   await ended;
   equal(model.work?.job?.state, 'stopped');
-  ok(endSaid(model.work as IWork, trans).text.startsWith('Stopped'));
+  ok(endSaid(model.work, trans).text.startsWith('Stopped'));
 });
 
 // -- words --------------------------------------------------------------------------------------

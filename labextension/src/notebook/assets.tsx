@@ -11,9 +11,9 @@ import type { ISaid } from './words';
 export function Assets(parts: IParts & { pins: Pins }): JSX.Element {
   const { pins, trans } = parts;
   return (
-    <section className="jp-govdata-section" aria-labelledby="jp-govdata-nb-assets">
+    <section className="jp-govdata-nb-section" aria-labelledby="jp-govdata-nb-assets">
       <h3 id="jp-govdata-nb-assets">{trans.__('Data')}</h3>
-      <ul className="jp-govdata-list">
+      <ul className="jp-govdata-nb-list">
         {pins.assets.map(asset => (
           <Asset key={`${asset.asset} ${asset.snapshot_id}`} {...parts} asset={asset} />
         ))}
@@ -26,33 +26,33 @@ function Asset({ asset, pins, commands, trans }: IParts & { pins: Pins; asset: P
   const newer = newerSaid(asset, trans);
   const hasCard = commands.hasCommand(Commands.openAsset);
   return (
-    <li className="jp-govdata-asset">
-      <div className="jp-govdata-row">
+    <li className="jp-govdata-nb-asset">
+      <div className="jp-govdata-nb-row">
         {hasCard ? (
           <button
             type="button"
-            className="jp-govdata-link jp-govdata-asset-name"
+            className="jp-govdata-nb-link jp-govdata-nb-asset-name"
             title={trans.__('Show %1 in the data catalog', asset.asset)}
             onClick={() => void commands.execute(Commands.openAsset, { asset: asset.asset })}
           >
             {asset.asset}
           </button>
         ) : (
-          <strong className="jp-govdata-asset-name">{asset.asset}</strong>
+          <strong className="jp-govdata-nb-asset-name">{asset.asset}</strong>
         )}
         {newer && <Said said={newer} />}
       </div>
-      <div className="jp-govdata-fine">
+      <div className="jp-govdata-nb-fine">
         {asset.snapshot_id === '0' ? (
           trans.__('without data')
         ) : (
-          <span className="jp-govdata-code">{asset.snapshot_id}</span>
+          <span className="jp-govdata-nb-code">{asset.snapshot_id}</span>
         )}
       </div>
       {asset.committed_at && (
-        <div className="jp-govdata-fine">{trans.__('of %1', minute(asset.committed_at))}</div>
+        <div className="jp-govdata-nb-fine">{trans.__('of %1', minute(asset.committed_at))}</div>
       )}
-      <div className="jp-govdata-fine">
+      <div className="jp-govdata-nb-fine">
         <Said said={lifeSaid(asset, trans)} />
       </div>
       <CellLinks cells={asset.cells} pins={pins} commands={commands} trans={trans} />
@@ -73,13 +73,13 @@ function CellLinks({
     return null;
   }
   return (
-    <div className="jp-govdata-fine">
+    <div className="jp-govdata-nb-fine">
       <span>{trans._n('read by cell', 'read by cells', known.length)} </span>
       {known.map(cell => (
         <button
           key={cell.cell_id}
           type="button"
-          className="jp-govdata-cell-link"
+          className="jp-govdata-nb-cell-link"
           aria-label={trans.__('Go to cell %1', String(cell.index + 1))}
           onClick={() => void commands.execute(NotebookCommands.goToCell, { cell: cell.cell_id })}
         >
@@ -96,7 +96,7 @@ const SIGNS = { good: '✓', warn: '▲', bad: '✕', plain: '' } as const;
 export function Said({ said }: { said: ISaid }): JSX.Element {
   const sign = SIGNS[said.mood];
   return (
-    <span className={`jp-govdata-said jp-mod-${said.mood}`}>
+    <span className={`jp-govdata-nb-said jp-mod-${said.mood}`}>
       {sign && <span aria-hidden="true">{sign} </span>}
       {said.text}
     </span>

@@ -11,9 +11,9 @@ import type { ISaid } from './words';
 export function Cells(parts: IParts & { pins: Pins }): JSX.Element {
   const { pins, trans } = parts;
   return (
-    <section className="jp-govdata-section" aria-labelledby="jp-govdata-nb-cells">
+    <section className="jp-govdata-nb-section" aria-labelledby="jp-govdata-nb-cells">
       <h3 id="jp-govdata-nb-cells">{trans.__('Cells')}</h3>
-      <ul className="jp-govdata-list">
+      <ul className="jp-govdata-nb-list">
         {pins.cells.map(cell => (
           <Cell key={cell.cell_id} {...parts} cell={cell} />
         ))}
@@ -33,21 +33,21 @@ function Cell({ cell, pins, model, commands, trans }: IParts & { pins: Pins; cel
     <li>
       <button
         type="button"
-        className="jp-govdata-cell"
+        className="jp-govdata-nb-cell"
         onClick={() => void commands.execute(NotebookCommands.goToCell, { cell: cell.cell_id })}
       >
-        <span className="jp-govdata-row">
-          <span className="jp-govdata-cell-place">{trans.__('Cell %1', String(cell.index + 1))}</span>
+        <span className="jp-govdata-nb-row">
+          <span className="jp-govdata-nb-cell-place">{trans.__('Cell %1', String(cell.index + 1))}</span>
           {verdict && <Said said={verdictSaid(verdict, trans)} />}
         </span>
-        <code className="jp-govdata-preview">{model.notebook?.preview(cell.cell_id)}</code>
-        {names.length > 0 && <span className="jp-govdata-fine">{names.join(', ')}</span>}
+        <code className="jp-govdata-nb-preview">{model.notebook?.preview(cell.cell_id)}</code>
+        {names.length > 0 && <span className="jp-govdata-nb-fine">{names.join(', ')}</span>}
         {state && (
-          <span className="jp-govdata-fine">
+          <span className="jp-govdata-nb-fine">
             <Said said={state} />
           </span>
         )}
-        {why && <span className="jp-govdata-why">{why}</span>}
+        {why && <span className="jp-govdata-nb-why">{why}</span>}
       </button>
     </li>
   );

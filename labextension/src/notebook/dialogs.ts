@@ -25,7 +25,7 @@ function terms(trans: TranslationBundle): [string, string][] {
 class HoldForm extends Widget {
   constructor(trans: TranslationBundle, name: string) {
     super();
-    this.addClass('jp-govdata-form');
+    this.addClass('jp-govdata-nb-form');
     this.name.value = name;
     this.name.required = true;
     this.name.maxLength = 200;

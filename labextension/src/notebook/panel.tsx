@@ -62,16 +62,16 @@ function Reading(parts: IParts): JSX.Element {
   }
   return (
     <>
-      <div className="jp-govdata-header">
+      <div className="jp-govdata-nb-header">
         <h2 title={notebook.path}>{notebook.name}</h2>
         <button
           type="button"
-          className="jp-govdata-icon-button"
+          className="jp-govdata-nb-icon-button"
           title={trans.__('Look again')}
           aria-label={trans.__('Look again')}
           onClick={() => void commands.execute(NotebookCommands.refresh)}
         >
-          <refreshIcon.react tag="span" className="jp-govdata-icon" aria-hidden="true" />
+          <refreshIcon.react tag="span" className="jp-govdata-nb-icon" aria-hidden="true" />
         </button>
       </div>
       <Trouble {...parts} />
@@ -84,7 +84,7 @@ function Reading(parts: IParts): JSX.Element {
       )}
       {pins?.cells.length === 0 && <Unstamped {...parts} />}
       {!pins && model.isLoading && (
-        <div className="jp-govdata-blank" role="status">
+        <div className="jp-govdata-nb-blank" role="status">
           <progress aria-label={trans.__('Reading the stamps')} />
           <p>{trans.__('Reading the stamps…')}</p>
         </div>
@@ -95,8 +95,8 @@ function Reading(parts: IParts): JSX.Element {
 
 function Blank({ text }: { text: string }): JSX.Element {
   return (
-    <div className="jp-govdata-blank">
-      <notebookDataIcon.react tag="span" className="jp-govdata-blank-icon" aria-hidden="true" />
+    <div className="jp-govdata-nb-blank">
+      <notebookDataIcon.react tag="span" className="jp-govdata-nb-blank-icon" aria-hidden="true" />
       <p>{text}</p>
     </div>
   );
@@ -104,13 +104,13 @@ function Blank({ text }: { text: string }): JSX.Element {
 
 function Unstamped({ commands, trans }: IParts): JSX.Element {
   return (
-    <div className="jp-govdata-blank">
-      <notebookDataIcon.react tag="span" className="jp-govdata-blank-icon" aria-hidden="true" />
+    <div className="jp-govdata-nb-blank">
+      <notebookDataIcon.react tag="span" className="jp-govdata-nb-blank-icon" aria-hidden="true" />
       <p>{trans.__('No cell of this notebook has a stamp yet.')}</p>
       <p>{trans.__('Run a %%govsql cell: it leaves a stamp of what it read, and for which purpose.')}</p>
       <button
         type="button"
-        className="jp-govdata-button"
+        className="jp-govdata-nb-button"
         onClick={() => void commands.execute(NotebookCommands.addQuery)}
       >
         {trans.__('Add a query cell')}
@@ -126,7 +126,7 @@ function Trouble({ model, commands, trans }: IParts): JSX.Element | null {
   }
   const isAway = error.failure === 'offline' || error.failure === 'unreachable';
   return (
-    <div className={`jp-govdata-notice ${isAway ? 'jp-mod-warn' : 'jp-mod-bad'}`} role="alert">
+    <div className={`jp-govdata-nb-notice ${isAway ? 'jp-mod-warn' : 'jp-mod-bad'}`} role="alert">
       <p>
         <strong>{error.message}</strong>
       </p>
@@ -134,7 +134,7 @@ function Trouble({ model, commands, trans }: IParts): JSX.Element | null {
       {isAway && pins && <p>{trans.__('What is shown below is what was known before.')}</p>}
       <button
         type="button"
-        className="jp-govdata-button"
+        className="jp-govdata-nb-button"
         onClick={() => void commands.execute(NotebookCommands.refresh)}
       >
         {trans.__('Try again')}

@@ -95,7 +95,7 @@ export class StampRenderer extends Widget implements IRenderMime.IRenderer {
     if (!openAsset) {
       return element('strong', 'jp-govdata-receipt-asset', name);
     }
-    const button = element('button', 'jp-govdata-link jp-govdata-receipt-asset', name);
+    const button = element('button', 'jp-govdata-nb-link jp-govdata-receipt-asset', name);
     button.type = 'button';
     button.title = this.trans.__('Show in the data catalog');
     button.addEventListener('click', () => openAsset(name));
@@ -103,7 +103,7 @@ export class StampRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   private facts(facts: readonly IFact[]): HTMLElement {
-    const list = element('dl', 'jp-govdata-facts');
+    const list = element('dl', 'jp-govdata-nb-facts');
     for (const { label, value, isCode } of facts) {
       const said = element('dd', isCode ? 'jp-mod-code' : '', value);
       list.append(element('dt', '', label), said);
@@ -113,7 +113,7 @@ export class StampRenderer extends Widget implements IRenderMime.IRenderer {
 }
 
 function drawn(icon: LabIcon): HTMLElement {
-  const made = icon.element({ tag: 'span', className: 'jp-govdata-icon', height: '14px', width: '14px' });
+  const made = icon.element({ tag: 'span', className: 'jp-govdata-nb-icon', height: '14px', width: '14px' });
   made.setAttribute('aria-hidden', 'true');
   return made;
 }

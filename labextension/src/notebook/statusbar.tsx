@@ -42,7 +42,7 @@ export class GovdataStatusItem extends ReactWidget {
         aria-haspopup={canChoose ? 'menu' : undefined}
         onClick={event => (canChoose ? this.open(event.currentTarget) : void status.refresh())}
       >
-        <stampIcon.react tag="span" className="jp-govdata-icon" aria-hidden="true" />
+        <stampIcon.react tag="span" className="jp-govdata-nb-icon" aria-hidden="true" />
         <span className="jp-govdata-status-text">{said.text}</span>
       </button>
     );

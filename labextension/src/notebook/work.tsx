@@ -18,13 +18,13 @@ const BUTTONS = [
 export function Work(parts: IParts): JSX.Element {
   const { model, commands, trans } = parts;
   return (
-    <section className="jp-govdata-section" aria-label={trans.__('Reproduce')}>
-      <div className="jp-govdata-buttons" role="group" aria-label={trans.__('Reproduce')}>
+    <section className="jp-govdata-nb-section" aria-label={trans.__('Reproduce')}>
+      <div className="jp-govdata-nb-buttons" role="group" aria-label={trans.__('Reproduce')}>
         {BUTTONS.map(command => (
           <button
             key={command}
             type="button"
-            className="jp-govdata-button"
+            className="jp-govdata-nb-button"
             title={commands.caption(command)}
             disabled={!commands.isEnabled(command)}
             onClick={() => void commands.execute(command)}
@@ -44,12 +44,12 @@ function Running({ work, commands, trans }: IParts & { work: IWork }): JSX.Eleme
   const label = actionSaid(work.action, trans);
   const share = progressOf(work.job?.log_tail ?? '');
   return (
-    <div className="jp-govdata-work">
-      <div className="jp-govdata-row">
+    <div className="jp-govdata-nb-work">
+      <div className="jp-govdata-nb-row">
         <span>{label}</span>
         <button
           type="button"
-          className="jp-govdata-button"
+          className="jp-govdata-nb-button"
           disabled={!work.job || work.isStopping}
           onClick={() => void commands.execute(NotebookCommands.stop)}
         >
@@ -67,12 +67,12 @@ function Ended({ work, model, commands, trans }: IParts & { work: IWork }): JSX.
     cell => verdictSaid(cell.verdict, trans).mood !== 'good' && cell.verdict !== 'not governed'
   );
   return (
-    <div className={`jp-govdata-work jp-govdata-notice jp-mod-${said.mood}`}>
-      <div className="jp-govdata-row">
+    <div className={`jp-govdata-nb-work jp-govdata-nb-notice jp-mod-${said.mood}`}>
+      <div className="jp-govdata-nb-row">
         <strong>{actionSaid(work.action, trans)}</strong>
         <button
           type="button"
-          className="jp-govdata-icon-button"
+          className="jp-govdata-nb-icon-button"
           title={trans.__('Put the result away')}
           aria-label={trans.__('Put the result away')}
           onClick={() => void commands.execute(NotebookCommands.putAway)}
@@ -85,12 +85,12 @@ function Ended({ work, model, commands, trans }: IParts & { work: IWork }): JSX.
       </p>
       {work.error?.hint && <p>{work.error.hint}</p>}
       {changed.length > 0 && (
-        <ul className="jp-govdata-list">
+        <ul className="jp-govdata-nb-list">
           {changed.map(cell => (
-            <li key={cell.cell} className="jp-govdata-why">
+            <li key={cell.cell} className="jp-govdata-nb-why">
               <button
                 type="button"
-                className="jp-govdata-link"
+                className="jp-govdata-nb-link"
                 onClick={() => void commands.execute(NotebookCommands.goToCell, { cell: cell.cell })}
               >
                 {placeOf(cell.cell, model, trans)}
@@ -103,7 +103,7 @@ function Ended({ work, model, commands, trans }: IParts & { work: IWork }): JSX.
       {work.job?.result?.out && (
         <button
           type="button"
-          className="jp-govdata-button"
+          className="jp-govdata-nb-button"
           onClick={() => void commands.execute(NotebookCommands.openResult)}
         >
           {trans.__('Open %1', work.job.result.out.split('/').pop() ?? '')}
