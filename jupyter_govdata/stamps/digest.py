@@ -26,7 +26,7 @@ from jupyter_govdata.stamps.scalar import row_sums
 
 VERSION = "v1"
 
-_BLOCK_ROWS = 1 << 14
+_BLOCK_ROWS = 1 << 16
 _BLOCK_BYTES = 1 << 22
 _FEW_CELLS = 32
 """So many are done one by one: vectors would take longer to start."""
@@ -105,4 +105,13 @@ def _blocks(table: pa.Table, size: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows a block at a time: few enough to stay in the processor's cache."""
     width = max(1, size // max(1, int(table.num_rows)))
     block = max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // width))
+    # A vector of few words costs more to start than it takes, so small chunks are put together.
+    if table.num_columns and all(map(_is_flat, table.schema.types)):
+        chunks = max(column.num_chunks for column in table.columns)
+        if chunks * block > 2 * table.num_rows + block:
+            table = table.combine_chunks()
     yield from table.to_batches(max_chunksize=block)
+
+
+def _is_flat(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_primitive(kind) or pa.types.is_string(kind) or pa.types.is_binary(kind))
