@@ -18,6 +18,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     # module: its commands; a command does not wait for what the others import
     "lake": ("init", "serve", "demo", "load"),
     "look": ("ls", "describe", "versions", "explain", "sql"),
+    "files": ("files",),
+    "manifest": ("manifest",),
     "govern": ("apply", "consent", "audit"),
     "requests": ("requests",),
     "rerun": ("rerun",),

@@ -62,6 +62,7 @@ def _govdata_parser() -> _Parser:
     explain = command("explain", "what you may see of an asset, and why")
     explain.add_argument("asset")
     explain.add_argument("--as", dest="user", metavar="USER")
+    _files_command(command)
     _request_commands(command)
     command("browse", "assets to click through (needs `ipywidgets`)")
     history = command("history", "the last queries of this kernel, or one into the next cell")
@@ -69,6 +70,15 @@ def _govdata_parser() -> _Parser:
     history.add_argument("--insert", type=int, metavar="N")
     command("help", "this list")
     return parser
+
+
+def _files_command(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    files = command("files", "files of an inventory that you may open; --to downloads them")
+    files.add_argument("asset", nargs="?")
+    files.add_argument("where", nargs="*", help="a condition, in quotation marks")
+    files.add_argument("--to", metavar="FOLDER")
+    files.add_argument("--parallel", type=int, default=4, metavar="N")
+    files.add_argument("--manifest", metavar="FILE")
 
 
 def _request_commands(command: Callable[[str, str], argparse.ArgumentParser]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_govdata.errors import ConfigError, GovDataError, QueryError
-from jupyter_govdata.notebook import lazy, listing, requesting
+from jupyter_govdata.notebook import files, lazy, listing, requesting
 from jupyter_govdata.notebook.arguments import govdata_commands
 from jupyter_govdata.notebook.showing import shown
 from jupyter_govdata.notebook.state import State
@@ -110,6 +110,9 @@ class Commands:
         return lazy.widgets.Browser(self._session).box
 
     # -- access ----------------------------------------------------------------------------------
+
+    def _files(self, arguments: Namespace) -> Any:
+        return files.files(self._session, self._state.shell, arguments)
 
     def _request(self, arguments: Namespace) -> listing.Listing:
         return requesting.ask(self._session, arguments)

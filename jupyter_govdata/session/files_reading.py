@@ -163,6 +163,8 @@ class Granted:
             StorageError: It is gone, was replaced, or cannot be read.
             GatewayUnreachableError: Nothing came for about half a minute.
         """
+        if self._stopped.is_set():
+            raise GatewayError("the session is closed", hint="connect again")
         stat = self.stat(position)
         end = stat.size if length is None else min(stat.size, offset + length)
         failed = 0
