@@ -12,6 +12,7 @@ import datetime as dt
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import cedarpy
@@ -27,10 +28,10 @@ from jupyter_govdata.policy.records import read_policies
 from jupyter_govdata.policy.templates import linked
 from tests.oracle import keep
 from tests.policy import generators as gen
-from tests.policy.test_differential import CASES, PRINCIPAL, Row, Whole, asset
+from tests.policy.test_differential import CASES, PRINCIPAL, Whole, asset
 
 ROWS = 12
-EXAMPLES = max(30, CASES // (ROWS * 40))
+EXAMPLES = max(30, CASES // (ROWS * 64))
 HEAD = '@id("{0}") @request("{1}") permit (principal == ?principal, action, resource in ?resource)'
 END = gen.NOW + dt.timedelta(hours=1)
 seen: Counter[str] = Counter()
@@ -42,7 +43,7 @@ def templates(draw: Any) -> list[str]:
     found = []
     for i, scope in enumerate(("s", "s", "other")):
         clause = draw(st.sampled_from(["when", "when", "unless"]))
-        condition = draw(gen.boolean(draw(st.sampled_from([0, 1, 2, 3]))))
+        condition = draw(gen.boolean(draw(st.sampled_from([0, 0, 1, 2]))))
         if draw(st.booleans()):  # often a consent condition, as stewards write them
             condition = f"resource.subject.consents.contains(context.purpose) && {condition}"
         found.append(f"{HEAD.format(f't{i}', scope)} {clause} {{ {condition} }};")
@@ -60,16 +61,15 @@ def approvals(draw: Any) -> AccessRequest:
     )
 
 
-def moments() -> st.SearchStrategy[dt.datetime]:
-    second = dt.timedelta(seconds=1)
-    return st.sampled_from([gen.NOW, END - second, END, END + second])
+SECOND = dt.timedelta(seconds=1)
+MOMENTS = (gen.NOW, END - SECOND, END, END + SECOND)
 
 
 class Native(Whole):
     """Cedar's full evaluation with native links, asked at a moment."""
 
-    def __init__(self, card: Asset, rows: list[Row], consents: Any, now: str) -> None:
-        super().__init__(card, rows, consents)
+    def at(self, now: str) -> None:
+        """Ask for another moment."""
         for request in self.requests:
             request["context"]["now"] = {"__extn": {"fn": "datetime", "arg": now}}
 
@@ -116,16 +116,8 @@ def evaluator_of(texts: list[str], request: AccessRequest, card: Asset) -> Evalu
     phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),
 )
-@given(
-    gen.policies(2),
-    templates(),
-    approvals(),
-    moments(),
-    st.integers(0, 2**32),
-)
-def check_links(
-    texts: list[str], written: list[str], request: AccessRequest, moment: dt.datetime, seed: int
-) -> None:
+@given(gen.policies(1), templates(), approvals(), st.integers(0, 2**32))
+def check_links(texts: list[str], written: list[str], other: AccessRequest, seed: int) -> None:
     rng = random.Random(seed)
     card = asset("D:p")
     rows = [gen.row(rng) for _ in range(ROWS)]
@@ -133,32 +125,35 @@ def check_links(
         ("D:p", person): frozenset(p for p in gen.PURPOSES if rng.random() < 0.5)
         for person in gen.IDS
     }
-    now = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    evaluator = evaluator_of(texts + written, request, card)
-    ask = Question(PRINCIPAL, "research", now)
-    entities = evaluator.entities(card, "x", PRINCIPAL)
-    answer = evaluator.rows(ask, "select", card, entities)
-    applies = request.purpose == ask.purpose and moment < END
-    native = Native(card, rows, consents, now)
-    expected = native.allowed(texts, written[:2] if applies else [], request)
-    without = native.allowed(texts, [], request)
-    for row, allowed, before in zip(rows, expected, without, strict=True):
-        kept = keep(answer.row_filter, row, consents)
-        # What no predicate expresses grants nothing: less than Cedar, never more.
-        assert allowed or not kept, (texts, written, request, row, answer.row_filter)
-        seen["rows"] += 1
-        seen["same"] += kept == allowed
-        seen["opened"] += kept and not before
-        seen["applies"] += applies
-    mine = request.principal == "ana" and request.asset == "x.y"
-    if answer.row_filter != FALSE and not (applies and mine):
-        assert not any(name.startswith("request-") for name in answer.policies)
+    texts = [text for text in texts if '"every"' not in text]  # so that links are what opens
+    native = Native(card, rows, consents)
+    exact = replace(other, principal="ana", asset="x.y", purpose="research")
+    for request in (exact, other):
+        evaluator = evaluator_of(texts + written, request, card)
+        entities = evaluator.entities(card, "x", PRINCIPAL)
+        for moment in MOMENTS:
+            now = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+            native.at(now)
+            ask = Question(PRINCIPAL, "research", now)
+            answer = evaluator.rows(ask, "select", card, entities)
+            applies = request.purpose == ask.purpose and moment < END
+            expected = native.allowed(texts, written[:2] if applies else [], request)
+            without = native.allowed(texts, [], request)
+            for row, allowed, before in zip(rows, expected, without, strict=True):
+                kept = keep(answer.row_filter, row, consents)
+                # What no predicate expresses grants nothing: less than Cedar, never more.
+                assert allowed or not kept, (texts, written, request, now, row)
+                seen["rows"] += 1
+                seen["same"] += kept == allowed
+                seen["opened"] += kept and not before
+            mine = request.principal == "ana" and request.asset == "x.y"
+            if answer.row_filter != FALSE and not (applies and mine):
+                assert not any(name.startswith("request-") for name in answer.policies)
 
 
 def test_row_filter_of_linked_templates_agrees_with_cedar() -> None:
     seen.clear()
     check_links()
-    assert seen["rows"] >= EXAMPLES * ROWS * 0.9
+    assert seen["rows"] >= EXAMPLES * ROWS * 2 * len(MOMENTS) * 0.9
     assert seen["same"] > 0.9 * seen["rows"], seen
-    assert seen["opened"] > 0.02 * seen["rows"], seen
-    assert 0.2 * seen["rows"] < seen["applies"] < 0.8 * seen["rows"], seen
+    assert seen["opened"] > 0.01 * seen["rows"], seen
