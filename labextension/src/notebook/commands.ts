@@ -206,7 +206,7 @@ function addNotebookCommands({ app, tracker, trans }: IContext): void {
   });
   app.commands.addCommand(NotebookCommands.addQuery, {
     label: trans.__('Add a cell with a governed query'),
-    caption: trans.__('A %%govsql cell below the active one'),
+    caption: trans.__('A %1 cell below the active one', '%%govsql'),
     describedBy: takes({}),
     isEnabled: () => tracker.currentWidget !== null,
     execute: () => {

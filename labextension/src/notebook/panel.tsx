@@ -107,7 +107,9 @@ function Unstamped({ commands, trans }: IParts): JSX.Element {
     <div className="jp-govdata-nb-blank">
       <notebookDataIcon.react tag="span" className="jp-govdata-nb-blank-icon" aria-hidden="true" />
       <p>{trans.__('No cell of this notebook has a stamp yet.')}</p>
-      <p>{trans.__('Run a %%govsql cell: it leaves a stamp of what it read, and for which purpose.')}</p>
+      <p>
+        {trans.__('Run a %1 cell: it leaves a stamp of what it read, and for which purpose.', '%%govsql')}
+      </p>
       <button
         type="button"
         className="jp-govdata-nb-button"
