@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from jupyter_govdata.errors import CatalogError
-from jupyter_govdata.model.asset import Asset, AssetKind, Column, FileColumns, Subject, asset_name
+from jupyter_govdata.model.asset import (
+    RISK_CLASSES,
+    Asset,
+    AssetKind,
+    Column,
+    FileColumns,
+    Subject,
+    asset_name,
+)
 from jupyter_govdata.policy.compare import template_columns
 from jupyter_govdata.policy.yaml_source import Node, Place, near
 
@@ -23,6 +31,13 @@ _CARD_KEYS = (
     "description",
     "licence",
     "source",
+    "generated_by",
+    "transformations",
+    "quality",
+    "suitable_for",
+    "limitations",
+    "intended_use",
+    "risk_class",
     "tags",
     "subject",
     "files",
@@ -121,7 +136,32 @@ class _Reader:
             files=self._files(name, kind, fields.get("files"), places),
             licence=text("licence"),
             source=text("source"),
+            generated_by=text("generated_by"),
+            transformations=text("transformations"),
+            quality=self._quality(name, fields.get("quality")),
+            suitable_for=text("suitable_for"),
+            limitations=text("limitations"),
+            intended_use=text("intended_use"),
+            risk_class=self._risk_class(name, fields.get("risk_class")),
         )
+
+    def _quality(self, asset: str, node: Node | None) -> tuple[str, ...]:
+        if node is None:
+            return ()
+        found = node.texts(f"`quality` of `{asset}`")
+        return tuple(text for text, _ in found if text)
+
+    def _risk_class(self, asset: str, node: Node | None) -> str:
+        found = node.text(f"`risk_class` of `{asset}`") if node is not None else None
+        if node is None or not found:
+            return ""
+        if found not in RISK_CLASSES:
+            node.error(
+                f"unknown risk class `{found[:60]}` of `{asset}`",
+                near(found, RISK_CLASSES) or "use `low`, `moderate` or `high`",
+            )
+            return ""
+        return found
 
     def _columns(
         self, asset: str, node: Node | None, places: dict[str, Place]

@@ -266,3 +266,41 @@ def test_cedar_with_a_long_list_of_values_is_read() -> None:
 def test_yaml_that_would_exhaust_the_stack_is_refused(text: str) -> None:
     found = [e for e in errors(files(GOOD, tags=text)) if e[0] == "tags.yaml"]
     assert found[0][3] in ("this is nested too deep", "aliases (`*name`) are not supported")
+
+
+def test_card_answers_the_seven_questions() -> None:
+    card = """assets:
+  trials.outcomes:
+    generated_by: Sequenced at two sites.
+    transformations: None.
+    quality: [Row counts checked., Ids are unique.]
+    suitable_for: Survival analysis.
+    limitations: Few patients.
+    intended_use: A trial.
+    risk_class: moderate
+"""
+    found, problems = read_all(files(trials=card))
+    assert problems == []
+    asset = found.cards["trials.outcomes"]
+    assert asset.generated_by == "Sequenced at two sites."
+    assert asset.quality == ("Row counts checked.", "Ids are unique.")
+    assert asset.risk_class == "moderate"
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("risk_class: moderat", "unknown risk class `moderat`", "did you mean `moderate`?"),
+        ("quality: fine", "`quality` of `trials.outcomes`", None),
+        ("quality: [a, a]", "`a` stands in `quality` of `trials.outcomes` twice", None),
+        ("limitation: none", "limitation", "did you mean `limitations`?"),
+    ],
+)
+def test_wrong_answer_of_a_card_is_named_with_its_place(
+    line: str, message: str, hint: str | None
+) -> None:
+    _, (problem, *_) = read_all(files(trials=f"assets:\n  trials.outcomes:\n    {line}\n"))
+    assert message in problem.message
+    assert problem.detail["line"] == 3
+    if hint is not None:
+        assert problem.hint == hint
