@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "look": ("ls", "describe", "versions", "explain", "sql"),
     "files": ("files",),
     "manifest": ("manifest",),
+    "inventory": ("inventory",),
     "govern": ("apply", "consent", "audit"),
     "requests": ("requests",),
     "rerun": ("rerun",),

@@ -6,6 +6,7 @@ whoever uses them, and in no `repr`, error or log.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import Any
@@ -29,6 +30,7 @@ from jupyter_govdata.model.wire_files import (
     grant_from_wire,
     read_ticket,
     rows_ticket,
+    scan_ticket,
     session_from_wire,
     signed_from_wire,
     stat_from_wire,
@@ -110,6 +112,25 @@ class Files:
         """
         return session_from_wire(self._connection.act("files_session", {"grant": grant}))
 
+    def scan(
+        self, asset: str, address: str, purpose: str | None
+    ) -> Generator[tuple[int, int, int] | dict[str, Any], None, None]:
+        """Scan a storage into an inventory: yield files, bytes and unreadable files so far.
+
+        The last value is what it came to. A scan that breaks off goes on when it is asked again.
+
+        Raises:
+            GovDataError: Whatever the gateway answers.
+        """
+        stream, chunk = self._connection.read(scan_ticket(asset, address, purpose))
+        with closing(_messages(stream, chunk)) as messages:
+            for message in messages:
+                if message.app_metadata is not None:
+                    yield dict(json.loads(message.app_metadata.to_pybytes()))
+                elif message.data is not None and message.data.num_rows:
+                    files, size, unreadable = (column[0].as_py() for column in message.data)
+                    yield files, size, unreadable
+
     def manifest(self, grant: str) -> ManifestHeader:
         """Have the gateway sign what a grant holds now.
 
@@ -121,11 +142,17 @@ class Files:
 
 def _chunks(stream: Any, chunk: Any) -> Generator[pa.RecordBatch, None, None]:
     """Yield the batches of a stream that was begun; stopping early cancels it."""
+    with closing(_messages(stream, chunk)) as messages:
+        for message in messages:
+            if message.data is not None and message.data.num_rows:
+                yield message.data
+
+
+def _messages(stream: Any, chunk: Any) -> Generator[Any, None, None]:
     is_done = chunk is None
     try:
         while not is_done:
-            if chunk.data is not None and chunk.data.num_rows:
-                yield chunk.data
+            yield chunk
             try:
                 chunk = stream.read_chunk()
             except StopIteration:

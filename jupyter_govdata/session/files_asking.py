@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
@@ -25,6 +25,7 @@ from jupyter_govdata.session.conditions import Where, condition, version
 from jupyter_govdata.session.files import FileSet
 from jupyter_govdata.session.files_copies import Copies
 from jupyter_govdata.session.files_reading import Granted
+from jupyter_govdata.session.files_scanning import InventoryScan, scanned
 from jupyter_govdata.session.manifest import Manifest, ManifestDiff, difference
 
 if TYPE_CHECKING:
@@ -93,6 +94,28 @@ class FilesMixin:
             predicate = condition(where)
         request = FilesRequest(asset_name(asset), predicate, purpose or self._purpose, version(at))
         return self._files(request)
+
+    def scan_inventory(
+        self,
+        uri: str,
+        into: str,
+        *,
+        on_progress: Callable[[int, int, int], object] | None = None,
+    ) -> InventoryScan:
+        """Make an inventory of a folder or bucket, or bring one up to date: in the gateway.
+
+        Only what changed is read. A scan that was stopped goes on when it is called again.
+
+        Args:
+            uri: A folder of a storage that serves the asset.
+            into: ``namespace.name`` of the inventory.
+            on_progress: Called with files, bytes and unreadable files so far.
+
+        Raises:
+            RefusalError: `publish` is not permitted.
+            StorageError: No storage that serves the asset has the folder, or it fails.
+        """
+        return scanned(Files(self._connection), asset_name(into), uri, self._purpose, on_progress)
 
     def manifest(
         self,
