@@ -71,8 +71,8 @@ function Content(props: { card: Card; model: CardModel; wide: boolean }): JSX.El
   return (
     <div className="jp-GovCatalog-cardbody">
       {card.description && <p className="jp-GovCatalog-text">{card.description}</p>}
-      <Seen card={card} />
       <Acts card={card} />
+      <Seen card={card} />
       <Section title={trans.__('About')} open>
         <Facts card={card} />
       </Section>
