@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import tomllib
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,19 @@ def test_setting_is_documented(kind: Any) -> None:
     text = section("settings.md", "Gateway: the file of `jupyter govdata serve --config FILE`")
     missing = [s for s in settings_of(kind) if f"`{s}`" not in text and f"`[{s}]`" not in text]
     assert not missing, f"not in docs/reference/settings.md: {missing}"
+
+
+@pytest.mark.parametrize("kind", [config.StorageConfig, config.StsConfig, config.CredentialsConfig])
+def test_storage_setting_is_documented(kind: Any) -> None:
+    text = section("storage.md", "Settings")
+    assert not [s for s in settings_of(kind) if f"`{s}`" not in text]
+
+
+def test_storage_example_is_read_as_it_stands() -> None:
+    text = (REFERENCE / "storage.md").read_text("utf-8")
+    [example] = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = config.read_storages(tomllib.loads(example)["storage"])
+    assert {name: one.type for name, one in found.items()} == {"slides": "local", "trials": "s3"}
 
 
 def test_environment_variables_are_documented() -> None:
