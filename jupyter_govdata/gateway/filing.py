@@ -288,8 +288,12 @@ class Filing:
             raise ProtocolError(f"1 to {MAX_SIGN} files are signed at a time, for GET or HEAD")
         held = self._grants.find(principal, handle)
         basis = self._checks.current(held)
-        rows = [(index, _row(basis, index)) for index in indexes]
-        signed = self._ways.sign(held, basis, rows, method)
+        if not all(0 <= index < basis.table.num_rows for index in indexes):
+            raise ProtocolError("the grant has no such file")
+        rows = basis.table.select([URI, CHECKSUM, VERSION]).take(indexes)
+        if rows.column(URI).null_count:
+            raise withdrawn(indexes[rows.column(URI).is_null().to_pylist().index(True)])
+        signed = self._ways.sign(held, basis, indexes, rows, method)
         self._record(held, basis, {"signed": _ranges(indexes), "method": method})
         return signed
 

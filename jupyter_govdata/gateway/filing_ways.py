@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from jupyter_govdata.errors import AccessDeniedError, StorageError
 from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.filing_grants import Basis, Held
-from jupyter_govdata.gateway.filing_rows import CHECKSUM, SIZE, URI, VERSION
+from jupyter_govdata.gateway.filing_rows import CHECKSUM, URI, VERSION
 from jupyter_govdata.model.files import FileSession, SignedFile, Way
-from jupyter_govdata.storage.places import ETAG, Expected
+from jupyter_govdata.storage.places import ETAG
 from jupyter_govdata.storage.s3_files import S3Files
 from jupyter_govdata.storage.s3_policy import Scope
 from jupyter_govdata.storage.stores import Stores
@@ -54,27 +54,27 @@ class Ways:
         return store.scope([key for key in keys if key is not None])
 
     def sign(
-        self, held: Held, basis: Basis, rows: list[tuple[int, pa.Table]], method: str
+        self, held: Held, basis: Basis, indexes: list[int], rows: pa.Table, method: str
     ) -> tuple[SignedFile, ...]:
-        """Return signed addresses.
+        """Return signed addresses of rows, one for each index.
 
         Raises:
             AccessDeniedError: The grant is not, or no more, of the way `signed`.
         """
         store = self._store(held, basis, "signed")
         files = []
-        for _, row in rows:
-            key = store.key(row.column(URI)[0].as_py())
-            if key is None:
+        for address, version, checksum in zip(
+            *(rows.column(c).to_pylist() for c in (URI, VERSION, CHECKSUM)), strict=True
+        ):
+            key = store.key(address)
+            tag = checksum.removeprefix(ETAG) if checksum and checksum.startswith(ETAG) else ""
+            if key is None or not (held.whole or version or tag):
                 raise _not("signed")
-            version, checksum = (row.column(c)[0].as_py() or "" for c in (VERSION, CHECKSUM))
-            if not (held.whole or version or checksum.startswith(ETAG)):
-                raise _not("signed")
-            files.append((key, Expected(row.column(SIZE)[0].as_py(), checksum, version)))
+            files.append((key, version or "", "" if version else tag))
         signed = store.sign(files, method, utc_now())
         return tuple(
             SignedFile(index, method, one.url, one.headers, one.expires)
-            for (index, _), one in zip(rows, signed, strict=True)
+            for index, one in zip(indexes, signed, strict=True)
         )
 
     def session(self, held: Held, basis: Basis) -> FileSession:

@@ -75,6 +75,7 @@ class FileStore(Protocol):
         """
 
 
+_RESOLVED = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.{0,2}(?:/|$)")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 ETAG = "etag:"
 """Before what a store calls the tag of a content, where an inventory keeps it as checksum."""
@@ -102,12 +103,7 @@ def checked(key: str) -> str:
     Raises:
         StorageError: A part that is empty, ``.`` or ``..``, a control character, or too long.
     """
-    if (
-        not key
-        or len(key) > MAX_ADDRESS
-        or any(part in ("", ".", "..") for part in key.split("/"))
-        or any(ord(c) < 32 or ord(c) == 127 for c in key)
-    ):
+    if not key or len(key) > MAX_ADDRESS or _RESOLVED.search(key) is not None:
         raise StorageError(
             "the address of the file is not one that is served",
             hint="no part of it may be empty, `.` or `..`, or hold a control character",

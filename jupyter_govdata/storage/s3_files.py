@@ -151,12 +151,12 @@ class S3Files:
     # -- signed addresses --------------------------------------------------------------------
 
     def sign(
-        self, files: Sequence[tuple[str, Expected]], method: str, now: dt.datetime
+        self, files: Sequence[tuple[str, str, str]], method: str, now: dt.datetime
     ) -> list[Signed]:
         """Return addresses of single objects that live as long as the settings say.
 
         Args:
-            files: Key and what its content must be: a version, or a tag that the store compares.
+            files: Key from `key`, and its version, or a tag that the store compares.
             method: ``GET`` or ``HEAD``.
             now: UTC.
 
@@ -170,16 +170,12 @@ class S3Files:
         seconds = self.config.sign_seconds
         plain = presigner.batch(method, now, seconds)
         matched = presigner.batch(method, now, seconds, matched=True)
-        found = []
-        for key, expected in files:
-            if expected.version or not expected.checksum:
-                url = plain.url(checked(key), expected.version)
-                found.append(Signed(url, {}, plain.expires))
-            else:
-                tag = expected.checksum.removeprefix(ETAG)
-                url = matched.url(checked(key), tag=tag)
-                found.append(Signed(url, {"if-match": tag}, matched.expires))
-        return found
+        return [
+            Signed(matched.url(key, tag=tag), {"if-match": tag}, matched.expires)
+            if tag
+            else Signed(plain.url(key, version), {}, plain.expires)
+            for key, version, tag in files
+        ]
 
     # -- sessions ----------------------------------------------------------------------------
 

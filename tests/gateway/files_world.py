@@ -174,7 +174,7 @@ class Reader:
         """Return bytes of a file."""
         ticket = read_ticket(FileRead(grant.grant, index, offset, length))
         return b"".join(
-            value.as_py() for chunk in self._chunks(ticket) for value in chunk.data.column(0)
+            value.as_buffer() for chunk in self._chunks(ticket) for value in chunk.data.column(0)
         )
 
     def _chunks(self, ticket: bytes) -> list[flight.FlightStreamChunk]:
