@@ -7,6 +7,7 @@ principal sees, before anything is counted.
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,9 +71,9 @@ class _Card:
     """What the index keeps of a card: numbers of words, tags, columns and facets."""
 
     card: Asset
-    words: Numbers
-    tags: Numbers
-    columns: Numbers
+    words: array[int]
+    tags: array[int]
+    columns: array[int]
     facets: tuple[int, int, int]
 
 
@@ -106,9 +107,9 @@ class Words:
         modality = card.tags.get(MODALITY)
         return _Card(
             card,
-            _numbers(self.words[word] for word in set(asset_text(card).split())),
-            _numbers(self.tags[tag] for tag in tags_of(card)),
-            _numbers(self._column(column) for column in card.columns),
+            _numbers([self.words[word] for word in set(asset_text(card).split())]),
+            _numbers([self.tags[tag] for tag in tags_of(card)]),
+            _numbers([self._column(column) for column in card.columns]),
             (
                 self.namespaces[namespace_of(card.name)],
                 self.owners[card.owner] if card.owner else NO_VALUE,
@@ -123,8 +124,8 @@ class Words:
         return known[1]
 
 
-def _numbers(found: Iterable[int]) -> Numbers:
-    return np.fromiter(found, np.int32)
+def _numbers(found: list[int]) -> array[int]:
+    return array("i", found)
 
 
 class Index:
@@ -207,5 +208,5 @@ class Index:
         return found
 
 
-def _joined(pieces: Iterable[Numbers]) -> Numbers:
-    return np.concatenate([np.empty(0, np.int32), *pieces])
+def _joined(pieces: Iterable[array[int]]) -> Numbers:
+    return np.frombuffer(b"".join(pieces), np.int32)

@@ -63,27 +63,31 @@ class Likeness:
                 columns = (columns, card.subject.column, spared, known)
         return positions, self._card(card, reads), columns
 
-    def column_base(self, card: Asset) -> tuple[bool, Hashable]:
-        """Return what all columns of an asset share, and whether a policy names one of them."""
-        named = card.name in self._with_named_columns
+    def column_base(self, card: Asset) -> tuple[Positions | None, Hashable]:
+        """Return what all columns of an asset share.
+
+        Returns:
+            The policies on `reveal`, or None where the head of one names a column of the asset,
+            so that each column has policies of its own; and the key that goes before that of each
+            column.
+        """
         positions = self._found("reveal", "Column", card.name)
         reads = self._reads(positions, "Column")
-        whole = card.name if named or reads.everything else ""
-        return named, (positions, whole, self._card(card, reads))
+        if card.name in self._with_named_columns:
+            return None, card.name
+        return positions, (positions, self._card(card, reads))
 
-    def column(self, card: Asset, column: Column) -> Hashable:
-        """Return the likeness of a column of an asset whose `column_base` is known."""
-        named = card.name in self._with_named_columns
-        target = target_of("Column", card.name, column.name)
-        if named:
-            positions = self._index.for_target("reveal", target)
-        else:
-            positions = self._found("reveal", "Column", card.name)
+    def column(self, positions: Positions | None, card: Asset, column: Column) -> Hashable:
+        """Return what sets a column of an asset apart, given `column_base`.
+
+        Where there are `positions`, it does not depend on the asset.
+        """
+        if positions is None:
+            target = target_of("Column", card.name, column.name)
+            return self._index.for_target("reveal", target), column.name
         reads = self._reads(positions, "Column")
-        by_name = named or reads.everything or "name" in reads.attributes
         return (
-            positions,
-            column.name if by_name else "",
+            column.name if reads.everything or "name" in reads.attributes else "",
             tuple(column.tags.get(key) for key in sorted(reads.tags)),
             column.type,
             bool(column.domain),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jupyter_govdata.model.asset import Asset, Column
-from jupyter_govdata.policy.likeness import Likeness
+from jupyter_govdata.policy.likeness import Likeness, Positions
 
 Numbers = np.ndarray[Any, np.dtype[np.int32]]
 
@@ -83,8 +83,10 @@ class ColumnTable:
     def __init__(self, cards: Sequence[Asset], likeness: Likeness) -> None:
         self.cards = cards
         self._likeness = likeness
-        self._numbers: dict[Hashable, int] = {}
-        self._known: dict[tuple[Hashable, int], int] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
+        self._bases: dict[Hashable, int] = {}
+        self._parts: dict[Hashable, int] = {}
+        self._known: dict[Positions, dict[int, int]] = {}
 
     @classmethod
     def of(
@@ -95,6 +97,7 @@ class ColumnTable:
         old: dict[int, int] = {}
         if before is not None:
             table._numbers = before._numbers
+            table._bases, table._parts = before._bases, before._parts
             old = {id(card): i for i, card in enumerate(before.cards)}
         table._fill(before, old)
         return table
@@ -121,13 +124,21 @@ class ColumnTable:
         self._known = {}
 
     def _kinds_of(self, card: Asset) -> list[int]:
-        named, base = self._likeness.column_base(card)
-        found = []
-        for column in card.columns:
-            number = None if named else self._known.get((base, id(column)))
-            if number is None:
-                key = (base, self._likeness.column(card, column))
-                number = self._numbers.setdefault(key, len(self._numbers))
-                self._known[base, id(column)] = number
-            found.append(number)
-        return found
+        positions, key = self._likeness.column_base(card)
+        base = self._bases.setdefault(key, len(self._bases))
+        if positions is None:
+            parts = [self._part(positions, card, column) for column in card.columns]
+        else:
+            known = self._known.setdefault(positions, {})
+            parts = []
+            for column in card.columns:
+                part = known.get(id(column))
+                if part is None:
+                    part = known[id(column)] = self._part(positions, card, column)
+                parts.append(part)
+        numbers = self._numbers
+        return [numbers.setdefault((base, part), len(numbers)) for part in parts]
+
+    def _part(self, positions: Positions | None, card: Asset, column: Column) -> int:
+        key = self._likeness.column(positions, card, column)
+        return self._parts.setdefault(key, len(self._parts))
