@@ -95,7 +95,8 @@ function Ended({ work, model, commands, trans }: IParts & { work: IWork }): JSX.
               >
                 {placeOf(cell.cell, model, trans)}
               </button>{' '}
-              <Said said={verdictSaid(cell.verdict, trans)} /> {causesSaid(cell, trans)}
+              <Said said={verdictSaid(cell.verdict, trans)} />
+              {causesSaid(cell, trans) && `: ${causesSaid(cell, trans)}`}
             </li>
           ))}
         </ul>
