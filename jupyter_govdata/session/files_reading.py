@@ -7,6 +7,7 @@ and every file is found in the new one by its key. A stream that breaks off goes
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -51,6 +52,7 @@ ATTEMPTS = 9
 SIGNED_AHEAD = 100
 _MARGIN = dt.timedelta(seconds=5)
 _LONGEST_WAIT = 8.0
+_INDEX = re.compile(r"file \d+ of the grant")
 
 
 class Granted:
@@ -307,6 +309,9 @@ def _ended_early() -> GovDataError:
 def _named(error: GovDataError, name: str) -> GovDataError:
     """Return the error with the file's name in it: whoever reads many files needs to know which."""
     detail: dict[str, Any] = {**error.detail, "file": name}
+    told = _INDEX.sub(lambda _: f"`{name}`", error.message)
+    if told != error.message:
+        return type(error)(told, hint=error.hint, detail=detail)
     if f"`{name}`" in error.message or not isinstance(error, RefusalError | StorageError):
         message = error.message
     else:

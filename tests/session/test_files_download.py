@@ -155,7 +155,7 @@ def test_download_survives_a_gateway_that_is_killed(own_files_lake: Path, tmp_pa
         assert killed
         assert gateway_process(lake) != killed[0]
         assert [p.read_bytes() for p in paths] == list(FILES.values())
-        assert session.audit()["chain"]["intact"]
+        assert session.audit()["chain"]["ok"]
 
 
 def test_reader_survives_a_gateway_that_is_killed(own_files_lake: Path) -> None:
