@@ -74,7 +74,7 @@ class Desk:
         return self.card
 
     def purpose(self, name: str) -> None:
-        self.panel.get_by_label("Purpose").select_option(name)
+        self.panel.get_by_role("combobox", name="Purpose").select_option(name)
 
     def cell(self, index: int) -> str:
         source: str = self.page.evaluate(
@@ -120,7 +120,7 @@ def desk(browser: Browser, lab: Lab) -> Iterator[Desk]:
     page = context.new_page()
     page.set_default_timeout(MINUTE)
     made = Desk(page, lab)
-    page.on("pageerror", made.errors.append)
+    page.on("pageerror", lambda e: made.errors.append(e))
     page.on("response", lambda r: made.said.append(r) if "/jupyter_govdata/" in r.url else None)
     try:
         yield made

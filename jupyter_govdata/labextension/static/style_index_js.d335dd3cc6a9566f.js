@@ -540,6 +540,17 @@
   width: 14px;
 }
 
+/* Marks of direction in a producer's text do not reach beyond it. */
+
+.jp-GovCatalog-matched,
+.jp-GovCatalog-type,
+.jp-GovCatalog-tag,
+.jp-GovCatalog-chip > span,
+.jp-GovCatalog-masked > span,
+.jp-GovCatalog-card code {
+  unicode-bidi: isolate;
+}
+
 .jp-GovCatalog-blank {
   background: var(--jp-layout-color2);
   border-radius: var(--jp-border-radius);
@@ -1363,6 +1374,10 @@ summary.jp-govdata-stamp-line:hover {
 
 .jp-govdata-nb-work {
   margin-top: 10px;
+}
+
+.jp-govdata-nb-work > .jp-govdata-nb-row {
+  flex-wrap: nowrap;
 }
 
 .jp-govdata-notebook progress {
