@@ -281,6 +281,14 @@ test('a verdict of a later version is shown as it is', () => {
   deepEqual(verdictSaid('a later word', trans), { text: 'a later word', mood: 'plain' });
 });
 
+test('cells without governed data are not counted as results', () => {
+  const cell = (verdict: string) => ({ cell: verdict, place: 0, verdict, causes: [], why: '', notes: [], assets: [] });
+  const result = { verdict: 'exact', out: '', error: '', cells: [cell('not governed'), cell('exact')] };
+  const ended = { id: 'ab', kind: 'verify', state: 'done', exit_status: 0, result, log_tail: '' } as const;
+  const said = endSaid({ action: 'verify', job: ended, error: null, isStopping: false }, trans);
+  equal(said.text, 'Identical: the result came out as it was stamped.');
+});
+
 test('progress is the last that was told', () => {
   equal(progressOf('1 of 4 cells\n3 of 4 cells\n'), 0.75);
   equal(progressOf('starting'), null);

@@ -125,7 +125,7 @@ function verdictSentence(
   error: string,
   trans: TranslationBundle
 ): ISaid {
-  const count = cells.length;
+  const count = cells.filter(cell => cell.verdict !== 'not governed').length;
   const of = (word: string) => cells.filter(cell => cell.verdict === word).length;
   const { mood } = verdictSaid(verdict, trans);
   switch (verdict) {
