@@ -61,7 +61,8 @@ class Numbered:
         """Return for each text, by number, whether it holds a part."""
         array = self._array
         if array is None or len(array) != len(self.numbers):
-            array = self._array = pa.array(self.numbers, pa.large_string())
+            # A copy in one step: another thread may be adding the texts of a newer epoch.
+            array = self._array = pa.array(list(self.numbers), pa.large_string())
         found: Mask = pc.match_substring(array, part).to_numpy(zero_copy_only=False)
         return found
 

@@ -65,8 +65,7 @@ class Discovery:
     @cached_property
     def sorting(self) -> Sorting:
         """All assets by name, and which of them are alike for `discover`."""
-        known, self._known = self._known, None
-        return Sorting.of(self._evaluator.assets, self._likeness.asset, known)
+        return Sorting.of(self._evaluator.assets, self._likeness.asset, self._known)
 
     @cached_property
     def now_dependent(self) -> bool:

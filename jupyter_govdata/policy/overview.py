@@ -138,11 +138,9 @@ class Overview:
 
     @cached_property
     def _rows(self) -> Sorting:
-        known, self._known_rows = self._known_rows, None
-        return Sorting.of(self._evaluator.assets, self._likeness.rows, known)
+        return Sorting.of(self._evaluator.assets, self._likeness.rows, self._known_rows)
 
     @cached_property
     def columns(self) -> ColumnTable:
         """All columns, sorted into kinds."""
-        known, self._known_columns = self._known_columns, None
-        return ColumnTable.of(self.cards, self._likeness, known)
+        return ColumnTable.of(self.cards, self._likeness, self._known_columns)

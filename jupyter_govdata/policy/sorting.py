@@ -96,8 +96,10 @@ class ColumnTable:
         table = cls(cards, likeness)
         old: dict[int, int] = {}
         if before is not None:
-            table._numbers = before._numbers
-            table._bases, table._parts = before._bases, before._parts
+            # SECURITY: copies, because two epochs may be sorted at once from one older table, and
+            # a number that two threads hand out would make two kinds one.
+            table._numbers = dict(before._numbers)
+            table._bases, table._parts = dict(before._bases), dict(before._parts)
             old = {id(card): i for i, card in enumerate(before.cards)}
         table._fill(before, old)
         return table
