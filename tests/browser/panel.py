@@ -70,7 +70,7 @@ class Desk:
     def show(self, asset: str) -> Locator:
         """Open the card of an asset and wait for it."""
         self.row(asset).click()
-        self.card.get_by_role("region", name="What I see").wait_for()
+        self.card.get_by_role("group", name="What I see").wait_for()
         return self.card
 
     def purpose(self, name: str) -> None:

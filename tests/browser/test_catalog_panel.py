@@ -115,7 +115,7 @@ def test_keyboard_alone_opens_columns_and_card(ana: Desk) -> None:
 
 def test_card_tells_masks_filter_and_policy_and_previews_governed_rows(ana: Desk) -> None:
     card = ana.show("trials.patients")
-    seen = card.get_by_role("region", name="What I see")
+    seen = card.get_by_role("group", name="What I see")
     expect(seen).to_contain_text("clinical-rows")
     expect(card.locator(".jp-GovCatalog-masked").first).to_contain_text("pseudonym")
     card.get_by_text("Preview", exact=True).click()

@@ -102,7 +102,11 @@ function Seen(props: { card: Card }): JSX.Element {
   const said = accessSaid(trans, card.access, requests.pending(card.name) !== null);
   const rows = card.snapshot?.total_rows;
   return (
-    <section className={`jp-GovCatalog-seen jp-mod-${card.access}`} aria-label={trans.__('What I see')}>
+    <div
+      className={`jp-GovCatalog-seen jp-mod-${card.access}`}
+      role="group"
+      aria-label={trans.__('What I see')}
+    >
       <p>
         <Icon name={said.icon} />
         <strong>{said.sentence}</strong>
@@ -119,7 +123,7 @@ function Seen(props: { card: Card }): JSX.Element {
           ' · ' + trans.__('version of %1', moment(card.snapshot.committed_at))}
         {rows !== null && rows !== undefined && ' · ' + trans._n('%1 row', '%1 rows', rows, counted(rows))}
       </p>
-    </section>
+    </div>
   );
 }
 

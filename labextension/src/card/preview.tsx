@@ -31,7 +31,7 @@ export function PreviewView(props: { model: CardModel }): JSX.Element {
     <div
       className="jp-GovCatalog-rows"
       tabIndex={0}
-      role="region"
+      role="group"
       aria-label={trans.__('First rows of %1', model.name)}
     >
       <table>

@@ -13,7 +13,7 @@ export function Header(props: { state: PanelState }): JSX.Element {
   useSignals(status.changed);
   const me = status.status;
   return (
-    <header>
+    <div>
       <div className="jp-GovCatalog-who">
         <span className="jp-GovCatalog-name" title={me?.name}>
           {me?.principal ? me.name || me.principal : trans.__('Data catalog')}
@@ -48,7 +48,7 @@ export function Header(props: { state: PanelState }): JSX.Element {
       )}
       <Tabs state={props.state} />
       <Away />
-    </header>
+    </div>
   );
 }
 

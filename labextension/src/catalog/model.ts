@@ -19,6 +19,8 @@ export const PAGE = 100;
 /** Up to so many assets, all namespaces are open from the start. */
 const FEW = 200;
 const AT_ONCE = 2;
+/** Milliseconds after which a question that failed is asked again. */
+const ASK_AGAIN = 5000;
 
 export interface Filter {
   readonly text: string;
@@ -91,6 +93,7 @@ export class CatalogModel {
   /** Ask again: what one may see may have changed. */
   reload(): void {
     this._outdated = true;
+    clearTimeout(this._again);
     if (!this._asking) {
       void this.ask();
     }
@@ -143,6 +146,7 @@ export class CatalogModel {
 
   dispose(): void {
     this._disposed = true;
+    clearTimeout(this._again);
     this.status.viewChanged.disconnect(this.reload, this);
     Signal.clearData(this);
   }
@@ -168,6 +172,9 @@ export class CatalogModel {
       }
     }
     this._asking = false;
+    if (this._error?.failure === 'failed' && !this._disposed) {
+      this._again = setTimeout(() => this.reload(), ASK_AGAIN);
+    }
     this.emit();
   }
 
@@ -304,6 +311,7 @@ export class CatalogModel {
   private readonly _closed = new Map<string, boolean>();
   private readonly _pages = new Set<string>();
   private _wanted: { namespace: string; page: number }[] = [];
+  private _again: ReturnType<typeof setTimeout> | undefined;
   private _loading = 0;
   private _generation = 0;
   private _outdated = false;
