@@ -37,6 +37,10 @@ TRAINING = """
 permit (principal in Group::"clinical", action == Action::"select",
         resource in Asset::"trials.patients")
 when { resource.study == "S3" && context.purpose == "model_training" };
+
+@id("clinical-hold")
+permit (principal in Group::"clinical", action == Action::"hold",
+        resource in Asset::"trials.patients");
 """
 
 IDLE = """() => { const k = window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel;

@@ -231,7 +231,7 @@ def test_verify_hold_and_export(desk: Desk, dina: Session) -> None:
     dialog.get_by_label("Name of the hold").fill("paper-2026")
     desk.pictures("hold")
     dialog.get_by_role("button", name="Hold").click()
-    expect(panel).to_contain_text("held until")
+    expect(desk.page.locator(".Toastify__toast")).to_contain_text("1 snapshot is held")
 
     panel.get_by_role("button", name="Export…").click()
     desk.page.get_by_role("dialog").get_by_role("button", name="Export").click()
