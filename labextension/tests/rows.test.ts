@@ -66,7 +66,7 @@ test('every row is found again by its key', () => {
 test('what is not loaded yet has its place among its siblings', () => {
   const row = rowAt([group('a', 100_000)], 99_999);
   assert.equal(row?.kind, 'unloaded');
-  assert.deepEqual([row?.level, row?.position, row?.siblings], [2, 99_999, 100_000]);
+  assert.deepEqual([row.level, row.position, row.siblings], [2, 99_999, 100_000]);
 });
 
 test('behind the end there is no row', () => {
