@@ -11,6 +11,7 @@ import http.client
 import os
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -36,6 +37,7 @@ class ObjectReader:
         self._lock = threading.Lock()
         self._idle: dict[tuple[str, str], list[http.client.HTTPConnection]] = {}
         self._context: ssl.SSLContext | None = None
+        weakref.finalize(self, _close_all, self._idle)
 
     def __repr__(self) -> str:
         return "ObjectReader(...)"
@@ -77,10 +79,7 @@ class ObjectReader:
     def close(self) -> None:
         """Close all connections that are kept."""
         with self._lock:
-            idle, self._idle = self._idle, {}
-        for connections in idle.values():
-            for connection in connections:
-                connection.close()
+            _close_all(self._idle)
 
     def _asked(
         self, address: SignedFile, offset: int, length: int
@@ -154,6 +153,13 @@ def _refusal(status: int) -> Exception:
             "the file is not there any more, or was replaced", hint="ask for the files again"
         )
     return StorageError(f"the object store answers with status {status}")
+
+
+def _close_all(idle: dict[tuple[str, str], list[http.client.HTTPConnection]]) -> None:
+    while idle:
+        _, connections = idle.popitem()
+        for connection in connections:
+            connection.close()
 
 
 def _close(connection: http.client.HTTPConnection | None) -> None:

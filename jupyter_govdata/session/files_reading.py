@@ -169,6 +169,7 @@ class Granted:
             raise GatewayError("the session is closed", hint="connect again")
         stat = self.stat(position)
         end = stat.size if length is None else min(stat.size, offset + length)
+        offset = min(offset, end)
         failed = 0
         # Also an empty file is opened: whether that is permitted is the gateway's to say.
         opened = stat.size > 0

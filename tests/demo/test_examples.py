@@ -72,3 +72,13 @@ def test_example_with_another_answer_in_its_stamp_is_told(demo_lake: Path, folde
 def test_example_of_scheduled_runs_answers_as_it_shows(demo_lake: Path, folder: Path) -> None:
     done = nbval(demo_lake, folder / "02_scheduled_runs.ipynb")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # builds a lake, for it changes governance and consent on the way
+def test_example_of_training_answers_as_it_shows(tmp_path: Path) -> None:
+    from jupyter_govdata.demo import build
+
+    shutil.copy(EXAMPLES / "03_training_manifest.ipynb", tmp_path)
+    done = nbval(build(tmp_path / "lake"), tmp_path / "03_training_manifest.ipynb")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
