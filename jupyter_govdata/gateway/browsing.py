@@ -149,18 +149,29 @@ class Browsing:
             assets=self._summaries(look, page, words),
         )
 
+    def prepare(self, state: PolicyState) -> None:
+        """Sort and index all cards: what a first page needs and is the same for everybody."""
+        state.engine.overview.prepare()
+        self._indexed(self._epoch_of(state))
+
     # -- what one principal sees -------------------------------------------------------------
 
     def _look(self, principal: str, declared: str | None) -> _Look:
         state, purpose = self._cards.situation(principal, declared)
+        return _Look(self._epoch_of(state), principal, purpose)
+
+    def _epoch_of(self, state: PolicyState) -> _Epoch:
         with self._lock:
             if self._epoch is None or self._epoch.state is not state:
                 self._epoch = _Epoch(state)
-            return _Look(self._epoch, principal, purpose)
+            return self._epoch
 
     def _index(self, look: _Look) -> Index:
-        overview = look.overview
-        return look.epoch.once("index", lambda: self._words.index(overview.names, overview.cards))
+        return self._indexed(look.epoch)
+
+    def _indexed(self, epoch: _Epoch) -> Index:
+        overview = epoch.state.engine.overview
+        return epoch.once("index", lambda: self._words.index(overview.names, overview.cards))
 
     def _sight(self, look: _Look) -> Sight:
         return self._answered(look, "sight", lambda now: self._see(look, now))[0]

@@ -5,12 +5,14 @@ Runs in the gateway; the only place that knows every room behind the wall.
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 from jupyter_govdata.config import GatewayConfig
-from jupyter_govdata.errors import PolicyFileError
+from jupyter_govdata.errors import GovDataError, PolicyFileError
 from jupyter_govdata.gateway.access import Access
 from jupyter_govdata.gateway.anchor import AnchorFile
 from jupyter_govdata.gateway.browsing import Browsing
@@ -43,6 +45,8 @@ from jupyter_govdata.gateway.state import PolicyStates
 from jupyter_govdata.gateway.versions import Versions
 from jupyter_govdata.ledger import ChainReport
 from jupyter_govdata.storage.stores import Stores
+
+log = logging.getLogger("jupyter_govdata.gateway")
 
 
 class Gateway:
@@ -121,6 +125,14 @@ class Gateway:
             HealthServer(config.health, self.metrics, self.check) if config.health else None
         )
         self.registers.catch_up()
+        threading.Thread(target=self._prepare, name="govdata-prepare", daemon=True).start()
+
+    def _prepare(self) -> None:
+        """Get the catalog ready while nobody asks; whoever asks earlier waits for the same work."""
+        try:
+            self.browsing.prepare(self.access.state())
+        except GovDataError as error:
+            log.info("the catalog is not prepared: %s", error.code)
 
     def _filing(self, stores: Stores, inventories: Inventories) -> Filing:
         grants = Grants(self.config.lake / "run")

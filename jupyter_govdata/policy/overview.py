@@ -81,6 +81,11 @@ class Overview:
         """Cards of all assets, by name."""
         return self.discovery.sorting.cards
 
+    def prepare(self) -> None:
+        """Sort assets, rows and columns into kinds now, not when somebody asks first."""
+        for made in (self.discovery.sorting, self._rows, self.columns):
+            assert made is not None
+
     def sight(self, ask: Question | None, visible: Mask) -> Sight:
         """Return what `select` gives of each asset; nothing where there is no purpose.
 
