@@ -50,7 +50,6 @@ _NO_PINS = Pins()
 _SETTINGS = (
     "SET errors_as_json = true",  # with positions
     "SET python_enable_replacements = false",  # see `frames`
-    "SET enable_progress_bar = false",  # its own is a widget that stays in the notebook
     "SET TimeZone = 'UTC'",  # the same answer on every machine
 )
 
@@ -82,6 +81,7 @@ class QueryEngine:
         self._connection = duckdb.connect(":memory:", config={"temp_directory": self._spill})
         for setting in _SETTINGS:
             self._connection.execute(setting)
+        _without_its_own_progress(self._connection)
         self._assets = AssetTables(self._connection, self._source, lambda: self._reads)
 
     def run(
@@ -339,6 +339,16 @@ class QueryEngine:
         self._lose("DuckDB failed inside")
         self._connection.close()
         self._open()
+
+
+def _without_its_own_progress(connection: duckdb.DuckDBPyConnection) -> None:
+    """Switch off DuckDB's progress bar, a widget that stays in the notebook.
+
+    UPSTREAM: without ipywidgets it is off in a kernel, and may not even be switched off.
+    """
+    row = connection.execute("SELECT current_setting('enable_progress_bar')").fetchone()
+    if row is not None and row[0]:
+        connection.execute("SET enable_progress_bar = false")
 
 
 def _ticking(

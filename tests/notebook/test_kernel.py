@@ -77,6 +77,18 @@ def test_notebook_run_in_a_kernel_keeps_stamps_results_and_no_secret(shared_lake
     assert "eyJ" not in text  # the head of every JWT
 
 
+def test_notebook_in_a_kernel_without_ipywidgets_runs(shared_lake: Path) -> None:
+    """DuckDB looks for them in a kernel."""
+    nb = run(
+        notebook_of(
+            "import sys; sys.modules['ipywidgets'] = None",
+            f"%load_ext jupyter_govdata\n%govdata connect {shared_lake} --as ana",
+            "%%govsql\nSELECT count(*) AS n FROM trials.patients",
+        )
+    )
+    assert len(read_stamps(nb)) == 1
+
+
 def test_notebook_with_a_refused_query_fails_for_nbclient() -> None:
     nb = notebook_of("%load_ext jupyter_govdata", "%govdata nope")
     with pytest.raises(CellExecutionError, match="ConfigError"):
