@@ -11,21 +11,19 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from sqlalchemy import (
-    CTE,
     Connection,
-    case,
     delete,
     func,
     insert,
-    literal,
     or_,
     select,
 )
 
 from jupyter_govdata.errors import CatalogError, ProtocolError
+from jupyter_govdata.ledger.consenting import NOBODY, ONE, Consenting, load, patched
 from jupyter_govdata.ledger.records import timestamp, utc_now
 from jupyter_govdata.ledger.schema import aliases, consents, registers
 from jupyter_govdata.ledger.store import Store
@@ -37,8 +35,6 @@ ConsentRow = tuple[str, str, str, dt.datetime, str]
 
 STATUSES = ("given", "withdrawn")
 CHUNK = 5_000
-_NOBODY = ""
-"""Person key of an id that two persons claim; it never has a consent."""
 
 
 def self_key(domain: str, id_value: str) -> str:
@@ -52,20 +48,13 @@ def self_key(domain: str, id_value: str) -> str:
     return f"{domain}|{id_value}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Consenting:
-    pairs: frozenset[tuple[str, str]]
-    domains: dict[str, frozenset[str]] = field(default_factory=dict)
-
-
 class ConsentRegister:
-    """Live lookups, cached until aliases or consents change."""
+    """Live lookups, cached; single consents change what is cached, registers replace it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._version = -1
-        self._cache: dict[str, _Consenting] = {}
+        self._cache: dict[str, Consenting] = {}
 
     def consenting(self, domain: str, purpose: str) -> frozenset[str]:
         """Return ids of a domain; see `Ledger.consenting`."""
@@ -75,22 +64,23 @@ class ConsentRegister:
         """Return (domain, id) pairs; see `Ledger.consenting_pairs`."""
         return self._current(purpose).pairs
 
-    def _current(self, purpose: str) -> _Consenting:
-        # INVARIANT: the version is read at every call, so a cached answer is never older than
+    def _current(self, purpose: str) -> Consenting:
+        # INVARIANT: the epochs are read at every call, so a cached answer is never older than
         # the register at the moment of the call.
-        version = self._store.epochs()[1]
+        epoch, version = self._store.epochs()
         with self._lock:
-            if version > self._version:
-                self._cache.clear()
-                self._version = version
             found = self._cache.get(purpose)
-            if found is None:
-                with self._store.read() as conn:
-                    found = _load(conn, purpose)
-                # A change between the two reads: right for this call, not for the cache.
-                if self._store.epochs()[1] == version:
-                    self._cache[purpose] = found
-            return found
+            if found is not None and found.epoch >= version:
+                if found.epoch < epoch:
+                    self._cache[purpose] = replace(found, epoch=epoch)
+                return found
+            with self._store.read() as conn:
+                now = None if found is None else patched(conn, purpose, found, epoch)
+                now = now or load(conn, purpose, epoch)
+            # A change between the two reads: right for this call, not for the cache.
+            if self._store.epochs()[1] == version:
+                self._cache[purpose] = now
+            return now
 
     def source(self, kind: str) -> tuple[str, int] | None:
         """Return what a register was mirrored from; see `Ledger.register_source`."""
@@ -106,51 +96,6 @@ class ConsentRegister:
             return person_in(conn, domain, id_value)
 
 
-def _persons(purpose: str) -> CTE:
-    """Return the persons whose latest record for the purpose is `given`."""
-    # A record kept under an id's own key counts for the person that the id belongs to by now.
-    person = func.coalesce(aliases.c.person_key, consents.c.person_key)
-    rank = func.row_number().over(
-        partition_by=person,
-        order_by=(
-            consents.c.recorded_at.desc(),
-            case((consents.c.status == "given", 1), else_=0),
-        ),
-    )
-    ranked = (
-        select(person.label("person"), consents.c.status, rank.label("rank"))
-        .select_from(consents.outerjoin(aliases, aliases.c.self_key == consents.c.person_key))
-        .where(consents.c.purpose == purpose)
-        .subquery()
-    )
-    return (
-        select(ranked.c.person)
-        .where(ranked.c.rank == 1, ranked.c.status == "given", ranked.c.person != _NOBODY)
-        .cte("persons")
-    )
-
-
-def _load(conn: Connection, purpose: str) -> _Consenting:
-    persons = _persons(purpose)
-    aliased = select(aliases.c.domain, aliases.c.id_value).join(
-        persons, persons.c.person == aliases.c.person_key
-    )
-    # All rows at once: fetching them one by one takes twice as long.
-    pairs = {(row[0], row[1]) for row in conn.execute(aliased).all()}
-    other = aliases.alias()
-    alone = select(persons.c.person).where(
-        persons.c.person.contains("|"),
-        ~select(literal(1)).where(other.c.self_key == persons.c.person).exists(),
-    )
-    for (person,) in conn.execute(alone).all():
-        domain, _, id_value = person.partition("|")
-        pairs.add((domain, id_value))
-    domains: dict[str, set[str]] = {}
-    for domain, id_value in pairs:
-        domains.setdefault(domain, set()).add(id_value)
-    return _Consenting(frozenset(pairs), {d: frozenset(ids) for d, ids in domains.items()})
-
-
 def person_in(conn: Connection, domain: str, id_value: str) -> str:
     """Return the person key of an id: its alias, or the id itself.
 
@@ -160,7 +105,7 @@ def person_in(conn: Connection, domain: str, id_value: str) -> str:
     """
     own = self_key(domain, id_value)
     found = conn.execute(select(aliases.c.person_key).where(aliases.c.self_key == own)).scalar()
-    if found == _NOBODY:
+    if found == NOBODY:
         raise CatalogError(
             f"an id of domain `{domain[:200]}` belongs to more than one person",
             hint="correct the crosswalk first",
@@ -191,7 +136,7 @@ def replace_aliases_in(
             left_out += 1
         elif found.setdefault((domain, id_value), person) != person:
             conflicts.add((domain, id_value))
-    found.update(dict.fromkeys(conflicts, _NOBODY))
+    found.update(dict.fromkeys(conflicts, NOBODY))
     conn.execute(delete(aliases))
     _insert_all(
         conn,
@@ -291,4 +236,4 @@ def set_consent_in(
             origin="set",
         )
     )
-    return f"one consent of domain `{domain}` for purpose `{purpose}`: {status}"
+    return f"{ONE}`{domain}` for purpose `{purpose}`: {status}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 
@@ -275,3 +276,58 @@ def test_register_agrees_with_its_rules_on_random_rows(
         assert ledger.consenting_pairs(purpose) == pairs
         for domain in DOMAINS:
             assert ledger.consenting(domain, purpose) == {i for d, i in pairs if d == domain}
+
+
+single_consents = st.lists(
+    st.tuples(
+        st.sampled_from(DOMAINS),
+        st.sampled_from(IDS),
+        st.sampled_from(("research", "training")),
+        st.sampled_from(("given", "withdrawn")),
+    ),
+    max_size=6,
+)
+steps = st.lists(
+    st.one_of(
+        single_consents.map(lambda rows: ("set", rows)),
+        alias_rows.map(lambda rows: ("aliases", rows)),
+        consent_rows.map(lambda rows: ("consents", rows)),
+        st.just(("nothing", [])),
+    ),
+    max_size=5,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(aliases=alias_rows, consents=consent_rows, steps=steps)
+def test_lookup_that_follows_changes_equals_one_that_reads_all(
+    ledger: Ledger,
+    store_url: str,
+    aliases: list[tuple[str, str, str]],
+    consents: list[tuple[str, str, str, dt.datetime, str]],
+    steps: list[tuple[str, list[tuple[str, ...]]]],
+) -> None:
+    """A new reader has nothing to follow: it reads the whole register."""
+    purposes = ("research", "training")
+    persons = [(d, i, p) for d, i, p in aliases] + [("d", "3", "d|1")]
+    ledger.replace_aliases(persons)
+    ledger.replace_consents(consents)
+    for step, rows in steps:
+        for purpose in purposes:
+            ledger.consenting_pairs(purpose)
+        if step == "aliases":
+            ledger.replace_aliases(rows)
+        elif step == "consents":
+            ledger.replace_consents(rows)
+        elif step == "set":
+            for domain, id_value, purpose, status in rows:
+                with contextlib.suppress(CatalogError):  # two persons claim the id
+                    ledger.set_consent(domain, id_value, purpose, status, "dina", "")
+        else:
+            ledger.apply({"a": "1"}, {}, "dina")
+        with Ledger.open(store_url) as other:
+            for purpose in purposes:
+                assert ledger.consenting_pairs(purpose) == other.consenting_pairs(purpose)
+                for domain in DOMAINS:
+                    now = other.consenting(domain, purpose)
+                    assert ledger.consenting(domain, purpose) == now
