@@ -19,24 +19,6 @@ from typing import Any
 
 PACKAGE = Path(__file__).parents[2] / "jupyter_govdata"
 
-NOTEBOOK = {
-    "cells": [
-        {
-            "cell_type": "code",
-            "execution_count": None,
-            "id": "first",
-            "metadata": {},
-            "outputs": [],
-            "source": "",
-        }
-    ],
-    "metadata": {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
-    },
-    "nbformat": 4,
-    "nbformat_minor": 5,
-}
-
 _PLACES = (
     "JUPYTER_CONFIG_DIR",
     "JUPYTER_DATA_DIR",
@@ -45,6 +27,23 @@ _PLACES = (
     "JUPYTERLAB_WORKSPACES_DIR",
     "IPYTHONDIR",
 )
+
+
+def cells(*sources: str) -> dict[str, Any]:
+    """A notebook that never ran, with cells `c0`, `c1` ..."""
+    code = [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": f"c{place}",
+            "metadata": {},
+            "outputs": [],
+            "source": source,
+        }
+        for place, source in enumerate(sources)
+    ]
+    spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"cells": code, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def free_port() -> int:
@@ -101,6 +100,7 @@ class Lab:
             *("--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"),
             f"--ServerApp.root_dir={self.root}",
             "--LabApp.expose_app_in_browser=True",
+            "--JupyterNotebookApp.expose_app_in_browser=True",
         ]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -123,10 +123,29 @@ class Lab:
                 self.process.kill()
                 self.process.wait(10)
 
-    def notebook(self, name: str = "t.ipynb", content: dict[str, Any] | None = None) -> str:
-        """Write a notebook and return its address."""
-        (self.root / name).write_text(json.dumps(content or NOTEBOOK))
-        return f"{self.url}/lab/tree/{name}?token={self.token}&reset"
+    def __enter__(self) -> Lab:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """Write a notebook."""
+        (self.root / name).write_text(json.dumps(content))
+
+    def address(self, page: str) -> str:
+        return f"{self.url}/{page}?token={self.token}"
+
+    def stop_kernels(self) -> None:
+        """End the sessions of all notebooks, for kernels of tests that are over take memory."""
+        for session in json.loads(self._ask("GET", "api/sessions") or b"[]"):
+            self._ask("DELETE", f"api/sessions/{session['id']}")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.url}/{path}", headers=headers, method=method)
+        with urllib.request.urlopen(request) as answer:
+            return bytes(answer.read())
 
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")
@@ -138,9 +157,8 @@ class Lab:
             if self.process.poll() is not None:
                 raise AssertionError(f"JupyterLab ended:\n{self.log()[-3000:]}")
             try:
-                with urllib.request.urlopen(f"{self.url}/api/status?token={self.token}") as answer:
-                    if answer.status == 200:
-                        return
+                self._ask("GET", "api/status")
+                return
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.1)  # between two looks at a port that nobody listens on yet
         raise AssertionError(f"JupyterLab did not start:\n{self.log()[-3000:]}")

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from jupyter_govdata.session import Session, connect
-from tests.browser.lab import PACKAGE, Lab
-from tests.browser.panel import CONTRAST, DARK, LIGHT, MINUTE, Desk, desk
+from tests.browser.desk import AXE, THEMES, Desk, desk
+from tests.browser.lab import Lab
 from tests.server.world import HIDDEN_WORDS, build
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-headless-shell") or ""
-AXE = PACKAGE.parent / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
-AXE_RUN = """async () => {
-  const found = await axe.run({ include: ['#jp-govdata-catalog', '.jp-GovCatalog-wide'].filter(
-    one => document.querySelector(one)).map(one => [one]) });
-  return found.violations.map(
-    v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 200)).join(' | '));
-}"""
+PARTS = ("#jp-govdata-catalog", ".jp-GovCatalog-wide")
 
 
 @pytest.fixture(scope="module")
@@ -44,30 +37,17 @@ def labs(
 ) -> Iterator[dict[str, Lab]]:
     """A JupyterLab for each of two people."""
     made = {
-        who: Lab(
-            tmp_path_factory.mktemp(who), {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": who}
-        ).start()
+        who: Lab(tmp_path_factory.mktemp(who), {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": who})
         for who in ("ana", "dina")
     }
-    yield made
-    for lab in made.values():
-        lab.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+    with made["ana"], made["dina"]:
         yield made
-        made.close()
 
 
 @pytest.fixture
 def ana(browser: Browser, labs: dict[str, Lab]) -> Iterator[Desk]:
     with desk(browser, labs["ana"]) as made:
-        made.open()
+        made.browse()
         yield made
 
 
@@ -77,7 +57,7 @@ def test_first_open_lists_what_one_may_see_and_how(ana: Desk) -> None:
     expect(ana.row("trials.patients")).to_contain_text("masked")
     expect(ana.row("trials.asked")).to_contain_text("request")
     expect(ana.row("trials.types")).to_contain_text("all")
-    ana.picture("first-open")
+    ana.picture("catalog-first-open")
 
 
 def test_filter_finds_columns_and_says_so(ana: Desk) -> None:
@@ -86,7 +66,7 @@ def test_filter_finds_columns_and_says_so(ana: Desk) -> None:
     expect(ana.row("trials.patients")).to_contain_text("birth")
     ana.find.fill("no such thing")
     expect(ana.panel.get_by_text("Nothing found")).to_be_visible()
-    ana.picture("nothing-found")
+    ana.picture("catalog-nothing-found")
     ana.panel.get_by_role("button", name="Clear all filters").click()
     expect(ana.row("trials.asked")).to_be_visible()
     ana.panel.get_by_label("I may read").check()
@@ -94,7 +74,7 @@ def test_filter_finds_columns_and_says_so(ana: Desk) -> None:
     ana.panel.get_by_role("button", name="Filters").click()
     ana.panel.get_by_role("group", name="Modality").get_by_label("omics").check()
     expect(ana.tree.get_by_role("treeitem")).to_have_count(2)
-    ana.picture("facets")
+    ana.picture("catalog-facets")
 
 
 def test_keyboard_alone_opens_columns_and_card(ana: Desk) -> None:
@@ -121,27 +101,30 @@ def test_card_tells_masks_filter_and_policy_and_previews_governed_rows(ana: Desk
     card.get_by_text("Preview", exact=True).click()
     first = card.get_by_role("cell").first
     expect(first).to_contain_text("p_")
-    ana.picture("card")
+    ana.picture("catalog-card")
     card.get_by_role("button", name="Open in a tab").click()
-    wide = ana.page.locator(".jp-GovCatalog-wide")
-    expect(wide.get_by_role("heading", name="Lineage")).to_be_visible()
-    expect(wide.get_by_role("columnheader").first).to_be_visible()
-    ana.picture("card-wide")
+    expect(ana.wide.get_by_role("heading", name="Lineage")).to_be_visible()
+    expect(ana.wide.get_by_role("columnheader").first).to_be_visible()
+    ana.picture("catalog-card-wide")
 
 
 def test_inserted_query_runs_in_the_kernel(ana: Desk) -> None:
+    ana.open("query.ipynb", "")
+    ana.catalog()
     ana.show("trials.types").get_by_role("button", name="Insert query").click()
     ana.page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets.length === 2"
     )
-    assert ana.cell(0) == "%load_ext jupyter_govdata"
-    assert ana.cell(1) == "%%govsql\nSELECT *\nFROM trials.types\nLIMIT 20"
+    assert ana.source(0) == "%load_ext jupyter_govdata"
+    assert ana.source(1) == "%%govsql\nSELECT *\nFROM trials.types\nLIMIT 20"
     ana.run_all()
     assert "4611686018427387905" in ana.outputs()
-    ana.picture("query-ran")
+    ana.picture("catalog-query-ran")
 
 
 def test_name_is_dragged_onto_a_cell(ana: Desk) -> None:
+    ana.open("dragged.ipynb", "")
+    ana.catalog()
     ana.row("trials.types").drag_to(ana.page.locator(".jp-Cell .cm-content").first)
     ana.page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets[0]"
@@ -150,23 +133,23 @@ def test_name_is_dragged_onto_a_cell(ana: Desk) -> None:
 
 
 def test_version_is_pinned_compared_and_cited(ana: Desk, steward: Session) -> None:
-    import pyarrow as pa
-
+    ana.open("pinned.ipynb", "")
+    ana.catalog()
     steward.load(pa.table({"n": pa.array([4], pa.int64())}), "trials.growing", mode="append")
     card = ana.show("trials.growing")
-    ana.command("notebook:enter-edit-mode")
-    ana.page.keyboard.type("SELECT * FROM trials.growing")
+    ana.page.locator(".jp-Cell .cm-content").click()
+    ana.page.keyboard.type("%%govsql\nSELECT * FROM trials.growing")
     card.get_by_text("Versions", exact=True).click()
     oldest = card.locator(".jp-GovCatalog-timeline > li").last
     oldest.get_by_role("button", name="Pin").click()
     ana.page.wait_for_function(
-        "() => /AT \\(VERSION => [0-9]+\\)$/.test(window.jupyterapp.shell.currentWidget"
+        "() => /FROM trials.growing AT \\(VERSION => [0-9]+\\)$/.test(window.jupyterapp.shell.currentWidget"
         ".content.widgets[0].model.sharedModel.getSource())"
     )
     oldest.get_by_role("button", name="Compare").click()
     card.locator(".jp-GovCatalog-timeline > li").first.get_by_role("button").last.click()
     expect(card.get_by_role("region", name="Comparison")).to_contain_text("1 row added")
-    ana.picture("versions-compared")
+    ana.picture("catalog-versions-compared")
     card.get_by_role("button", name="Cite").click()
     expect(ana.page.get_by_text("The citation is in the clipboard.")).to_be_visible()
     assert "trials.growing" in ana.page.evaluate("() => navigator.clipboard.readText()")
@@ -176,10 +159,12 @@ def test_purpose_changes_what_is_seen(ana: Desk) -> None:
     expect(ana.row("trials.patients")).to_contain_text("masked")
     ana.purpose("marketing")
     expect(ana.row("trials.patients")).to_contain_text("request")
+    with ana.page.expect_response(
+        lambda r: "/api/workspaces" in r.url and r.request.method == "PUT"
+    ):
+        pass
     ana.page.reload()
-    expect(ana.panel.get_by_role("combobox", name="Purpose")).to_have_value(
-        "marketing", timeout=2 * MINUTE
-    )
+    expect(ana.panel.get_by_role("combobox", name="Purpose")).to_have_value("marketing")
     ana.purpose("research")
     expect(ana.row("trials.patients")).to_contain_text("masked")
 
@@ -187,31 +172,33 @@ def test_purpose_changes_what_is_seen(ana: Desk) -> None:
 def test_request_is_approved_by_another_person_and_the_query_works(
     ana: Desk, browser: Browser, labs: dict[str, Lab]
 ) -> None:
+    ana.open("asked.ipynb", "")
+    ana.catalog()
     card = ana.show("trials.asked")
     card.get_by_role("button", name="Request access").click()
     dialog = ana.page.get_by_role("dialog")
     expect(dialog.get_by_role("combobox", name="Purpose")).to_have_value("research")
     dialog.get_by_label("Why you need it").fill("margins <img src=x onerror=alert(1)>")
-    ana.picture("request-dialog")
+    ana.picture("catalog-request-dialog")
     dialog.get_by_role("button", name="Send request").click()
     expect(card.get_by_role("button", name="Requested")).to_be_disabled()
     with desk(browser, labs["dina"]) as dina:
-        dina.open("d.ipynb")
+        dina.browse()
         dina.panel.get_by_role("tab", name="Requests").click()
         waiting = dina.panel.get_by_role("region", name="Waiting for your decision")
         expect(waiting).to_contain_text("margins <img")
         approve = waiting.get_by_role("button", name="Approve")
         expect(approve).to_be_disabled()
         waiting.get_by_label("Reason").fill("protocol 7")
-        dina.picture("inbox")
+        dina.picture("catalog-inbox")
         approve.click()
         expect(waiting).to_have_count(0)
     expect(ana.page.get_by_text("You have access to trials.asked for research.")).to_be_visible()
     expect(ana.row("trials.asked")).not_to_contain_text("request")
     ana.panel.get_by_role("tab", name="Requests").click()
     expect(ana.panel.get_by_role("region", name="My requests")).to_contain_text("protocol 7")
-    ana.picture("request-approved")
-    ana.command("govdata:insert-query", {"asset": "trials.asked"})
+    ana.picture("catalog-request-approved")
+    ana.command("govdata:insert-query", asset="trials.asked")
     ana.run_all()
     assert "AccessDenied" not in ana.outputs()
     expect(ana.page.locator(".jp-OutputArea-output").last).to_contain_text("3")
@@ -226,7 +213,7 @@ def test_text_of_producers_stays_text_everywhere(ana: Desk) -> None:
     card.get_by_text("Lineage", exact=True).click()
     expect(card.locator(".jp-GovCatalog-drawing img, .jp-GovCatalog-notice").first).to_be_visible()
     ana.row("trials.evil").hover()
-    ana.picture("stored-xss")
+    ana.picture("catalog-stored-xss")
     assert ana.panel.locator("img[src='x'], script").count() == 0
     assert not ana.page.evaluate("() => Boolean(window.__ran)")
 
@@ -237,27 +224,27 @@ def test_hidden_asset_is_in_no_answer(ana: Desk) -> None:
         expect(ana.panel.get_by_text("Nothing found")).to_be_visible()
     ana.find.fill("")
     ana.show("trials.types")
-    ana.command("govdata:open-asset", {"asset": "unseen.assay"})
+    ana.command("govdata:open-asset", asset="unseen.assay")
     expect(ana.page.get_by_text("Nothing to see", exact=True)).to_be_visible()
     said = ana.bodies().casefold()
     assert "trials.types" in said
     assert not [word for word in HIDDEN_WORDS if word in said]
 
 
-@pytest.mark.parametrize("theme", [LIGHT, DARK, CONTRAST])
-def test_axe_finds_nothing(ana: Desk, theme: str) -> None:
+def test_axe_finds_nothing_in_any_theme(ana: Desk) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not installed: run `make lab`")
-    ana.theme(theme)
     ana.show("trials.patients").get_by_text("Preview", exact=True).click()
     expect(ana.card.get_by_role("cell").first).to_be_visible()
-    ana.command("govdata:open-asset", {"asset": "trials.patients"})
-    expect(ana.page.locator(".jp-GovCatalog-wide").get_by_role("cell").first).to_be_visible()
-    ana.page.add_script_tag(path=AXE)
-    name = theme.rsplit(maxsplit=1)[-1].lower()
-    ana.picture(f"theme-{name}-card")
-    assert ana.page.evaluate(AXE_RUN) == []
+    ana.command("govdata:open-asset", asset="trials.patients")
+    expect(ana.wide.get_by_role("cell").first).to_be_visible()
+    for theme in THEMES:
+        ana.theme(theme)
+        ana.picture(f"catalog-card-{theme}")
+        assert ana.violations(*PARTS) == [], theme
     ana.panel.get_by_role("tab", name="Requests").click()
     ana.panel.get_by_role("region", name="My requests").wait_for()
-    ana.picture(f"theme-{name}-requests")
-    assert ana.page.evaluate(AXE_RUN) == []
+    for theme in THEMES:
+        ana.theme(theme)
+        ana.picture(f"catalog-requests-{theme}")
+        assert ana.violations(*PARTS) == [], theme

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Route, expect
 
 from jupyter_govdata.client.token import mint_embedded
+from tests.browser.desk import MINUTE, Desk, desk
 from tests.browser.lab import Lab
-from tests.browser.panel import CONTRAST, DARK, LIGHT, MINUTE, Desk, desk
 from tests.browser.team import Team
 from tests.server.world import build
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-headless-shell") or ""
 MANY, SPACES = 100_000, 20
 
 KEYSTROKE = """async ([text, wanted]) => {
@@ -49,24 +47,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory, team: Team) -> Iterator[Lab]:
     token = folder / "token"
     token.write_text(mint_embedded(team.lake, "ana"))
     made = Lab(folder, {"GOVDATA_GATEWAY": team.address, "GOVDATA_TOKEN_FILE": str(token)})
-    yield made.start()
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+    with made:
         yield made
-        made.close()
 
 
 @pytest.fixture
 def ana(browser: Browser, lab: Lab) -> Iterator[Desk]:
     with desk(browser, lab) as made:
-        made.open()
+        made.browse()
         yield made
 
 
@@ -78,7 +66,7 @@ def test_gateway_that_stops_is_told_and_its_return_is_noticed(ana: Desk, team: T
         away = ana.panel.get_by_role("alert").first
         expect(away).to_contain_text("The gateway does not answer", timeout=2 * MINUTE)
         expect(ana.row("trials.types")).to_be_visible()
-        ana.picture("gateway-away")
+        ana.pictures("catalog-away")
     finally:
         team.start()
     expect(ana.panel.get_by_role("alert")).to_have_count(0, timeout=2 * MINUTE)
@@ -86,9 +74,7 @@ def test_gateway_that_stops_is_told_and_its_return_is_noticed(ana: Desk, team: T
     expect(ana.tree.get_by_role("treeitem")).to_have_count(2)
 
 
-@pytest.mark.parametrize("theme", [LIGHT, DARK, CONTRAST])
-def test_narrow_panel_cuts_no_word(ana: Desk, theme: str) -> None:
-    ana.theme(theme)
+def test_narrow_panel_cuts_no_word(ana: Desk) -> None:
     ana.show("trials.patients")
     handle = ana.page.locator("#jp-main-split-panel > .lm-SplitPanel-handle:not(.lm-mod-hidden)")
     box = handle.first.bounding_box()
@@ -98,7 +84,7 @@ def test_narrow_panel_cuts_no_word(ana: Desk, theme: str) -> None:
     ana.page.mouse.down()
     ana.page.mouse.move(side["x"] + 242, box["y"] + 300, steps=4)
     ana.page.mouse.up()
-    ana.picture(f"narrow-{theme.rsplit(maxsplit=1)[-1].lower()}")
+    ana.pictures("catalog-narrow")
     too_wide = ana.page.evaluate(
         """() => [...document.querySelectorAll(
              '#jp-govdata-catalog button, #jp-govdata-catalog p, #jp-govdata-catalog label')]
@@ -151,7 +137,7 @@ def test_hundred_thousand_assets_stay_light(ana: Desk, capsys: pytest.CaptureFix
     ana.page.keyboard.press("End")
     expect(ana.row("lab19.assay_04999")).to_be_visible()
     assert ana.tree.get_by_role("treeitem").count() < 100
-    ana.picture("hundred-thousand")
+    ana.picture("catalog-hundred-thousand")
     spent = [
         ana.page.evaluate(KEYSTROKE, [text, wanted])
         for text, wanted in (

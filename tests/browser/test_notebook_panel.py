@@ -7,34 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("playwright")
-
-from playwright.sync_api import Browser, Locator, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, expect
 
 from jupyter_govdata.session import Session, connect
 from jupyter_govdata.stamps.folding import fold_stamps
+from tests.browser import desk as desks
+from tests.browser.desk import MINUTE, Desk
 from tests.browser.lab import Lab
-from tests.browser.notebooks import (
-    CHROMIUM,
-    COUNT,
-    LOAD,
-    WIDE,
-    Desk,
-    build,
-    desk_at,
-    running,
-    wide,
-)
+from tests.browser.world import COUNT, LOAD, WIDE, build, wide
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-MINUTE = 60_000
-expect.set_options(timeout=MINUTE)
 OURS = (".jp-govdata-notebook", ".jp-govdata-stamp", ".jp-govdata-status")
 
 
@@ -52,24 +35,14 @@ def dina(lake: Path) -> Iterator[Session]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, lake: Path, dina: Session) -> Iterator[Lab]:
-    with running(tmp_path_factory.mktemp("ana"), lake, "ana") as made:
+    who = {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
+    with Lab(tmp_path_factory.mktemp("ana"), who) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield made
-        made.close()
 
 
 @pytest.fixture
 def desk(lab: Lab, browser: Browser) -> Iterator[Desk]:
-    with desk_at(lab, browser) as made:
-        made.page.set_default_timeout(MINUTE)
+    with desks.desk(browser, lab) as made:
         yield made
 
 
@@ -92,7 +65,7 @@ def test_query_leaves_a_badge_that_unfolds_by_keyboard(desk: Desk) -> None:
     (receipt,) = desk.save()["cells"][1]["metadata"]["jupyter_govdata"]["stamps"][0]["receipts"]
     for told in (receipt["snapshot_id"], receipt["decision_id"], receipt["key_id"]):
         expect(facts).to_contain_text(told)
-    desk.pictures("badge")
+    desk.pictures("notebook-badge")
     assert desk.violations(".jp-govdata-stamp") == []
 
 
@@ -127,16 +100,16 @@ def test_opened_notebook_is_not_changed_by_looking(desk: Desk) -> None:
     desk.save()
     desk.reopen("looked.ipynb")
     expect(desk.page.locator(".jp-govdata-stamp summary")).to_be_visible(timeout=2 * MINUTE)
-    panel = desk.panel()
+    panel = desk.notebook_panel()
     expect(panel.get_by_role("button", name="trials.patients")).to_be_visible()
     assert not desk.page.evaluate("() => window.jupyterapp.shell.currentWidget.model.dirty")
 
 
 def test_panel_lists_pins_and_says_when_data_is_newer(desk: Desk, dina: Session) -> None:
     desk.open("pins.ipynb", LOAD, COUNT, WIDE)
-    panel = desk.panel()
+    panel = desk.notebook_panel()
     expect(panel).to_contain_text("No cell of this notebook has a stamp yet")
-    desk.pictures("empty")
+    desk.pictures("notebook-empty")
     desk.run_all()
     data = panel.get_by_role("region", name="Data", exact=True)
     expect(data.get_by_role("listitem").filter(has_text="trials.wide")).to_contain_text("newest")
@@ -149,7 +122,7 @@ def test_panel_lists_pins_and_says_when_data_is_newer(desk: Desk, dina: Session)
     expect(stale).to_contain_text(pins["trials.wide"])
     current = data.get_by_role("listitem").filter(has_text="trials.patients")
     expect(current).to_contain_text("newest")
-    desk.pictures("stale")
+    desk.pictures("notebook-stale")
     assert desk.violations(*OURS) == []
 
 
@@ -158,7 +131,7 @@ def test_click_leads_to_the_cell(desk: Desk) -> None:
     desk.open("far.ipynb", LOAD, *filling, COUNT)
     desk.run_cell(0)
     desk.run_cell(31)
-    panel = desk.panel()
+    panel = desk.notebook_panel()
     desk.page.evaluate(
         "() => { const c = window.jupyterapp.shell.currentWidget.content;"
         " c.activeCellIndex = 0; void c.scrollToItem(0); }"
@@ -178,12 +151,12 @@ def test_rerun_on_the_pinned_data_is_identical_and_on_the_newest_different(
 ) -> None:
     desk.open("again.ipynb", LOAD, COUNT, WIDE)
     desk.run_all()
-    panel = desk.panel()
+    panel = desk.notebook_panel()
     wide(dina, 500)
     panel.get_by_role("button", name="Rerun pinned").click()
     expect(panel.get_by_role("button", name="Stop")).to_be_visible()
     expect(panel).to_contain_text("Identical: all 2 results", timeout=3 * MINUTE)
-    desk.pictures("identical")
+    desk.pictures("notebook-identical")
     written = json.loads((desk.lab.root / "again.rerun.ipynb").read_text("utf-8"))
     source = json.loads((desk.lab.root / "again.ipynb").read_text("utf-8"))
     pins = [nb["metadata"]["jupyter_govdata"]["pins"] for nb in (written, source)]
@@ -192,7 +165,7 @@ def test_rerun_on_the_pinned_data_is_identical_and_on_the_newest_different(
     panel.get_by_role("button", name="Rerun newest").click()
     expect(panel).to_contain_text("Different: 1 of 2 results", timeout=3 * MINUTE)
     expect(panel).to_contain_text("another snapshot was read")
-    desk.pictures("different")
+    desk.pictures("notebook-different")
     assert desk.violations(*OURS) == []
     panel.get_by_role("button", name="Open again.rerun.ipynb").click()
     expect(desk.page.get_by_role("tab", name="again.rerun.ipynb")).to_be_visible()
@@ -207,11 +180,11 @@ def test_work_can_be_stopped(desk: Desk) -> None:
         "() => window.jupyterapp.shell.currentWidget.model.cells.get(2)"
         ".sharedModel.setSource('pass')"
     )
-    panel = desk.panel()
+    panel = desk.notebook_panel()
     panel.get_by_role("button", name="Rerun pinned").click()
     stop = panel.get_by_role("button", name="Stop")
     expect(stop).to_be_enabled()
-    desk.pictures("running")
+    desk.pictures("notebook-running")
     stop.click()
     expect(panel).to_contain_text("Stopped", timeout=2 * MINUTE)
     expect(panel.get_by_role("button", name="Rerun pinned")).to_be_enabled()
@@ -220,7 +193,7 @@ def test_work_can_be_stopped(desk: Desk) -> None:
 def test_verify_hold_and_export(desk: Desk, dina: Session) -> None:
     desk.open("paper.ipynb", LOAD, COUNT)
     desk.run_all()
-    panel = desk.panel()
+    panel = desk.notebook_panel()
     expect(cell_button(panel, "Cell 2")).to_contain_text("intact")
     panel.get_by_role("button", name="Verify").click()
     expect(panel).to_contain_text("Identical: the result came out", timeout=3 * MINUTE)
@@ -229,7 +202,7 @@ def test_verify_hold_and_export(desk: Desk, dina: Session) -> None:
     panel.get_by_role("button", name="Hold…").click()
     dialog = desk.page.get_by_role("dialog")
     dialog.get_by_label("Name of the hold").fill("paper-2026")
-    desk.pictures("hold")
+    desk.pictures("notebook-hold")
     dialog.get_by_role("button", name="Hold").click()
     expect(desk.page.locator(".Toastify__toast")).to_contain_text("1 snapshot is held")
 
@@ -237,7 +210,7 @@ def test_verify_hold_and_export(desk: Desk, dina: Session) -> None:
     desk.page.get_by_role("dialog").get_by_role("button", name="Export").click()
     expect(panel.get_by_role("button", name="Open paper.ro-crate")).to_be_visible(timeout=MINUTE)
     assert (desk.lab.root / "paper.ro-crate" / "ro-crate-metadata.json").exists()
-    desk.pictures("exported")
+    desk.pictures("notebook-exported")
 
 
 def test_purpose_of_the_status_bar_changes_the_next_query(desk: Desk) -> None:
@@ -248,7 +221,7 @@ def test_purpose_of_the_status_bar_changes_the_next_query(desk: Desk) -> None:
     status = desk.page.locator(".jp-govdata-status button")
     expect(status).to_contain_text("ana · research · advisory")
     status.click()
-    desk.pictures("purposes")
+    desk.pictures("notebook-purposes")
     desk.page.get_by_role("menuitem", name="model_training").click()
     expect(status).to_contain_text("model_training")
     expect(desk.page.locator(".Toastify__toast")).to_contain_text(
@@ -271,12 +244,12 @@ def test_long_query_shows_progress_and_stops_by_the_button(desk: Desk) -> None:
     )
     desk.command("notebook:run-cell")
     expect(desk.page.locator(".jp-Notebook")).to_contain_text("running for")
-    desk.pictures("progress")
+    desk.pictures("notebook-progress")
     desk.page.get_by_role("button", name="Interrupt the kernel").click()
     badge = desk.page.locator(".jp-govdata-stamp summary")
     expect(badge).to_contain_text("interrupted")
     expect(desk.page.locator(".jp-Notebook")).not_to_contain_text("running for")
-    desk.pictures("interrupted")
+    desk.pictures("notebook-interrupted")
 
 
 def test_tab_completes_assets_in_a_query(desk: Desk) -> None:

@@ -8,34 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("playwright")
-
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from jupyter_govdata.model.stamp import STAMP_MIME
 from jupyter_govdata.session import Session, connect
-from tests.browser.lab import Lab
-from tests.browser.notebooks import (
-    CHROMIUM,
-    COUNT,
-    LOAD,
-    build,
-    cells,
-    desk_at,
-    running,
-)
+from tests.browser.desk import MINUTE
+from tests.browser.desk import desk as seat
+from tests.browser.lab import Lab, cells
+from tests.browser.world import COUNT, LOAD, build
 from tests.stamps.folding_cases import ran
 from tests.stamps.notebooks import notebook, query_cell, stamp
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-MINUTE = 60_000
-expect.set_options(timeout=MINUTE)
 EVIL = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\'"&lt;b&gt;'
 
 
@@ -52,18 +37,9 @@ def dina(lake: Path) -> Iterator[Session]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, lake: Path, dina: Session) -> Iterator[Lab]:
-    with running(tmp_path_factory.mktemp("ana"), lake, "ana") as made:
+    who = {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
+    with Lab(tmp_path_factory.mktemp("ana"), who) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield made
-        made.close()
 
 
 def poisoned(value: Any) -> Any:
@@ -92,7 +68,7 @@ def test_stamp_of_a_stranger_is_text_and_nothing_else(lab: Lab, browser: Browser
         told = {"govdata": {"at": EVIL, "seconds": EVIL, "rows_scanned": EVIL, "source": EVIL}}
         output = {"output_type": "display_data", "data": data, "metadata": told}
         content["cells"].append(code | {"outputs": [output]})
-    with desk_at(lab, browser) as desk:
+    with seat(browser, lab) as desk:
         desk.open("stranger.ipynb", content=content)
         stamps = desk.page.locator(".jp-govdata-stamp")
         expect(stamps).to_have_count(3)
@@ -100,29 +76,29 @@ def test_stamp_of_a_stranger_is_text_and_nothing_else(lab: Lab, browser: Browser
             stamps.nth(place).locator("summary").click()
             expect(stamps.nth(place).locator(".jp-govdata-receipt")).to_contain_text(EVIL)
         expect(stamps.nth(2)).to_contain_text("cannot be read")
-        panel = desk.panel()
+        panel = desk.notebook_panel()
         expect(panel.locator(".jp-govdata-nb-cell").first).to_be_visible()
         assert stamps.locator("img, script, b").count() == 0
         assert panel.locator("img, script, b").count() == 0
-        desk.pictures("stranger")
+        desk.pictures("notebook-stranger")
         assert desk.page.evaluate("() => window.hit") is None
         assert desk.violations(".jp-govdata-stamp", ".jp-govdata-notebook") == []
 
 
 def test_forged_stamp_is_called_forged(lab: Lab, browser: Browser) -> None:
     forged = notebook(query_cell("SELECT 1", stamp("SELECT 1", {"trials.patients": 11}), id="f"))
-    with desk_at(lab, browser) as desk:
+    with seat(browser, lab) as desk:
         desk.open("forged.ipynb", content=cells() | {"cells": forged.cells})
-        panel = desk.panel()
+        panel = desk.notebook_panel()
         expect(panel.locator(".jp-govdata-nb-cell")).to_contain_text("not replayable")
-        desk.pictures("forged")
+        desk.pictures("notebook-forged")
 
 
 def test_panel_is_usable_by_keyboard_and_narrow(lab: Lab, browser: Browser) -> None:
-    with desk_at(lab, browser, width=900, height=700) as desk:
+    with seat(browser, lab, width=900, height=700) as desk:
         desk.open("narrow.ipynb", LOAD, COUNT)
         desk.run_all()
-        panel = desk.panel()
+        panel = desk.notebook_panel()
         expect(panel.locator(".jp-govdata-nb-cell")).to_be_visible()
         desk.page.evaluate(
             "() => { document.getElementById('jp-govdata-notebook').style.width = '240px'; }"
@@ -142,28 +118,29 @@ def test_panel_is_usable_by_keyboard_and_narrow(lab: Lab, browser: Browser) -> N
         ]
         assert any(text.startswith("Cell 2") for text in seen)
         desk.page.keyboard.press("Enter")
-        desk.pictures("narrow")
+        desk.pictures("notebook-narrow")
 
 
 def test_notebook_of_a_server_without_a_gateway_says_so(tmp_path: Path, browser: Browser) -> None:
-    with running(tmp_path, tmp_path / "nothing", "ana") as lab, desk_at(lab, browser) as desk:
+    nowhere = {"GOVDATA_LAKE": str(tmp_path / "nothing"), "GOVDATA_USER": "ana"}
+    with Lab(tmp_path, nowhere) as lab, seat(browser, lab) as desk:
         content = notebook(query_cell("SELECT 1", id="q"))
         desk.open("away.ipynb", content=cells() | {"cells": content.cells})
         expect(desk.page.locator(".jp-govdata-stamp summary")).to_contain_text("trials.outcomes")
-        panel = desk.panel()
+        panel = desk.notebook_panel()
         expect(panel.get_by_role("alert")).to_be_visible()
         expect(panel).to_contain_text("trials.outcomes")
         expect(panel.get_by_role("button", name="Rerun pinned")).to_be_disabled()
-        desk.pictures("away")
+        desk.pictures("notebook-away")
 
 
 def test_notebook_7_shows_stamps_and_the_panel(
     tmp_path: Path, lake: Path, dina: Session, browser: Browser
 ) -> None:
-    pytest.importorskip("notebook")
-    with running(tmp_path, lake, "ana", app="notebook") as lab, desk_at(lab, browser) as desk:
-        lab.notebook("seven.ipynb", cells(LOAD, COUNT))
-        desk.page.goto(f"{lab.url}/notebooks/seven.ipynb?token={lab.token}")
+    who = {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
+    with Lab(tmp_path, who, app="notebook") as lab, seat(browser, lab) as desk:
+        lab.write("seven.ipynb", cells(LOAD, COUNT))
+        desk.page.goto(lab.address("notebooks/seven.ipynb"))
         desk.page.wait_for_function(
             "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
             "?.connectionStatus === 'connected'",
@@ -174,4 +151,4 @@ def test_notebook_7_shows_stamps_and_the_panel(
         desk.command("govdata:show-notebook-data")
         panel = desk.page.get_by_role("region", name="Data of the notebook")
         expect(panel.locator(".jp-govdata-nb-cell")).to_contain_text("intact")
-        desk.pictures("seven")
+        desk.pictures("notebook-seven")
