@@ -10,6 +10,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
+# All workers must collect the same tests in the same order, so sets have to iterate alike.
+IN_PARALLEL = PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
+
 NODE_FITS := node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(Number(a < 20 || (a == 20 && b < 19)))' 2>/dev/null
 JLPM   := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
 
@@ -26,7 +29,7 @@ demo: $(VENV)/.demo  ## Build the demo lake and open the tour in JupyterLab; ARG
 
 .PHONY: test
 test: $(VENV)/.test lint  ## Lint, types and every test that needs no server
-	$(BIN)/python -m pytest $(ARGS)
+	$(IN_PARALLEL) $(ARGS)
 
 .PHONY: test-all
 test-all: $(VENV)/.test $(VENV)/.crate $(VENV)/.httpfs lint  ## All tests: servers, browsers, attacks, slow ones, more fuzzing
