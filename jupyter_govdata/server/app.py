@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -22,6 +23,9 @@ from jupyter_govdata.server.sessions import Links
 from jupyter_govdata.server.work import Workers
 
 ROUTES = (*catalog.ROUTES, *asking.ROUTES, *notebooks.ROUTES, *described.ROUTES)
+
+END_SECONDS = 5.0
+"""That the server's own end may wait for jobs and gateways, which end by themselves after that."""
 
 _ONE_SECRET = (IdentityProvider, PasswordIdentityProvider, LegacyIdentityProvider)
 
@@ -66,9 +70,8 @@ class GovDataExtension(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Stop every job and close every session; a gateway that this server started ends too."""
-        await self.jobs.close()
-        self.links.close()
         self.workers.close()
+        await asyncio.gather(self.jobs.close(END_SECONDS), self.links.close(END_SECONDS))
 
 
 def extension_points() -> list[dict[str, Any]]:

@@ -146,15 +146,15 @@ class Job:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._end), seconds)
 
-    async def stop(self) -> None:
-        """Stop it: first as Ctrl-C would, then by force."""
+    async def stop(self, grace: float = GRACE) -> None:
+        """Stop it: first as Ctrl-C would, then, after `grace` seconds, by force."""
         process, end = self._process, self._end
         if process is None or end is None or end.done():
             return
         self._is_stopped = True
         assert process.stdin is not None
         process.stdin.close()
-        await self.ended(GRACE)
+        await self.ended(grace)
         self.kill()
         await end
 
@@ -219,9 +219,9 @@ class Jobs:
         for job_id in ended[: max(len(self._jobs) - MAX_JOBS, 0)]:
             del self._jobs[job_id]
 
-    async def close(self) -> None:
-        """Stop all jobs."""
-        await asyncio.gather(*(job.stop() for job in self._jobs.values()))
+    async def close(self, grace: float = GRACE) -> None:
+        """Stop all jobs; by force after `grace` seconds."""
+        await asyncio.gather(*(job.stop(grace) for job in self._jobs.values()))
 
 
 def session_options(link: Link, purpose: str | None) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from jupyter_govdata.errors import GatewayError
 from jupyter_govdata.model.scan import At, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.server.work import Stop
 
@@ -24,7 +25,7 @@ def preview(
     """Return the first rows of an asset as display texts; NULL is None.
 
     Raises:
-        GovDataError: What the gateway answers.
+        GovDataError: What the gateway answers, or that nobody waits for it any more.
     """
     view = session.view(asset, at, purpose)
     if view.snapshot is not None:
@@ -34,6 +35,8 @@ def preview(
     fragment: Fragment = Scan(asset, at)
     if len(names) > MAX_COLUMNS:
         fragment = Project(fragment, tuple(names[:MAX_COLUMNS]))
+    if stop.stopped:
+        raise GatewayError("the preview was stopped")  # before it is a scan on record
     scan = session.open_scan(ScanRequest(Limit(fragment, rows), purpose or session.purpose))
     stop.then(scan.cancel)
     table = scan.reader().read_all()

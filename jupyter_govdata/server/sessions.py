@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +19,12 @@ from jupyter_govdata.config import read_client_settings
 from jupyter_govdata.errors import (
     AuthenticationError,
     ConfigError,
+    GatewayUnreachableError,
     GovDataError,
 )
 from jupyter_govdata.server.forms import status_json
 from jupyter_govdata.server.problems import ProblemError, problem, status_of
-from jupyter_govdata.server.work import SECONDS, Stop, Workers
+from jupyter_govdata.server.work import SECONDS, Stop, Workers, apart
 
 T = TypeVar("T")
 SignIn = Callable[[Any], Mapping[str, Any] | None]
@@ -80,13 +82,18 @@ class Link:
         target = self.target
         return target.partition("://")[2] or Path(target).name or "lake"
 
-    def close(self) -> None:
-        """Close the session."""
+    async def close(self, seconds: float) -> None:
+        """Close the session; what takes longer than `seconds` goes on alone."""
         if self._opening is not None:
-            self._opening.cancel()
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+            # Its thread has been told; one that is importing must not be torn off.
+            await asyncio.wait([self._opening], timeout=seconds)
+            if self._opening.cancel():
+                await asyncio.wait([self._opening])
+        session, self._session, self._opening = self._session, None, None
+        if session is not None:
+            with suppress(TimeoutError):
+                # It waits for the end of a gateway that it started.
+                await apart(session.close, seconds)
 
     def _open(self) -> asyncio.Task[Any]:
         # One attempt at a time, however many requests wait for it.
@@ -97,7 +104,7 @@ class Link:
 
     async def _connect(self) -> Any:
         self._session, self.principal = await self._workers.run(
-            lambda _: _connect(self.arguments), seconds=120
+            lambda stop: _connect(self.arguments, stop), seconds=120
         )
         return self._session
 
@@ -164,7 +171,7 @@ def _seen(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _connect(arguments: Mapping[str, Any]) -> tuple[Any, str]:
+def _connect(arguments: Mapping[str, Any], stop: Stop) -> tuple[Any, str]:
     """Open a session as a kernel of this server would, and say whose it is; make no lake."""
     room = import_module("jupyter_govdata.session")
     if not _target(arguments) and not (room.default_lake() / "govdata.toml").exists():
@@ -172,8 +179,20 @@ def _connect(arguments: Mapping[str, Any]) -> tuple[Any, str]:
             "no lake or gateway is configured",
             hint="set GOVDATA_GATEWAY or GOVDATA_LAKE, or run `%govdata ls` once in a notebook",
         )
+    _check(stop)
     session = room.connect(timeout=CALL_SECONDS, **arguments)
-    return session, str(session.whoami()["principal"])
+    try:
+        principal = str(session.whoami()["principal"])
+        _check(stop)
+    except BaseException:
+        session.close()
+        raise
+    return session, principal
+
+
+def _check(stop: Stop) -> None:
+    if stop.stopped:
+        raise GatewayUnreachableError("nobody waits for this session any more")
 
 
 def _target(arguments: Mapping[str, Any]) -> Any:
@@ -234,11 +253,11 @@ class Links:
             raise _somebody_elses()
         return OWNER, {}
 
-    def close(self) -> None:
-        """Close all sessions."""
-        for link in self._links.values():
-            link.close()
+    async def close(self, seconds: float) -> None:
+        """Close all sessions at once; wait for `seconds` at most."""
+        links = tuple(self._links.values())
         self._links.clear()
+        await asyncio.gather(*(link.close(seconds) for link in links), return_exceptions=True)
 
 
 def _somebody_elses() -> ProblemError:

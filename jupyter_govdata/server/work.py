@@ -2,7 +2,8 @@
 
 Runs in the Jupyter server. Whoever asked and is gone, or has waited too long, gives back what can
 be given back: what waits is dropped, what streams is stopped; a call that runs ends by the time
-limit of its own connection.
+limit of its own connection. The server's own end waits for none of them: Python joins the threads
+of a `ThreadPoolExecutor` before it exits, so there is none here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import TypeVar
 
 from jupyter_govdata.errors import LimitError
@@ -52,13 +54,70 @@ class Stop:
             call()
 
 
+class Daemons:
+    """Threads that run calls in turn, and that no exit of the process waits for.
+
+    Args:
+        most: Threads at a time; each is started when it is first needed.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._most = most
+        self._threads = 0
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        """Run a call when a thread is free. To be called from one thread only."""
+        future: Future[T] = Future()
+        self._calls.put(lambda: _settle(future, call))
+        if not self._idle.acquire(blocking=False) and self._threads < self._most:
+            self._threads += 1
+            threading.Thread(target=self._work, name="jupyter_govdata", daemon=True).start()
+        return future
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+            del call  # what it holds is not kept until there is another
+            self._idle.release()
+
+    def close(self) -> None:
+        """Let every thread end after what runs and waits; wait for none."""
+        for _ in range(self._threads):
+            self._calls.put(None)
+
+
+def _settle(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except BaseException as error:  # noqa: BLE001  (whoever waits gets it)
+        future.set_exception(error)
+
+
+async def apart(call: Callable[[], T], seconds: float) -> T:
+    """Run a call in a thread of its own; wait for `seconds` at most.
+
+    Raises:
+        TimeoutError: It goes on alone.
+        Exception: What the call raises.
+    """
+    alone = Daemons(1)
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(alone.submit(call)), seconds)
+    finally:
+        alone.close()
+
+
 class Workers:
     """The threads that calls to gateways run in."""
 
     def __init__(self, threads: int = THREADS, waiting: int = WAITING) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="jupyter_govdata")
+        self._pool = Daemons(threads)
         self._most = threads + waiting
-        self._asked = 0
+        self._asked: set[Stop] = set()
 
     async def run(self, work: Callable[[Stop], T], *, seconds: float = SECONDS) -> T:
         """Run `work` in a thread and return what it returns.
@@ -67,21 +126,23 @@ class Workers:
             LimitError: Too many wait already, or it took longer than `seconds`.
             Exception: What the work raises.
         """
-        if self._asked >= self._most:
+        if len(self._asked) >= self._most:
             raise LimitError("the server has too many requests to the gateway", hint="try again")
         stop = Stop()
-        self._asked += 1
+        self._asked.add(stop)
         try:
-            running = asyncio.get_running_loop().run_in_executor(self._pool, work, stop)
+            running = asyncio.wrap_future(self._pool.submit(lambda: work(stop)))
             return await asyncio.wait_for(running, seconds)
         except TimeoutError:
             raise LimitError(
                 "the gateway took too long", hint="try again, or ask for less"
             ) from None
         finally:
-            self._asked -= 1
+            self._asked.discard(stop)
             stop.stop()
 
     def close(self) -> None:
-        """Drop what waits; what runs ends by itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Stop what can be stopped; what runs ends by itself, or with the process."""
+        for stop in tuple(self._asked):
+            stop.stop()
+        self._pool.close()

@@ -22,6 +22,8 @@ from urllib.error import HTTPError, URLError
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "t"
 API = "/jupyter_govdata/"
+OTHERS = ("jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "notebook", "notebook_shim")
+"""Extensions of other packages, which take most of a server's start."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Server:
         settings = folder / "settings"
         settings.mkdir()
         (settings / "jupyter_server_config.py").write_text(config)
+        without = {"ServerApp": {"jpserver_extensions": dict.fromkeys(OTHERS, False)}}
+        (settings / "jupyter_server_config.json").write_text(json.dumps(without))
         enabled = folder / "enabled" / "jupyter_server_config.d"
         enabled.mkdir(parents=True)
         # Where the wheel puts it; see `test_wheel_enables_the_extension`.

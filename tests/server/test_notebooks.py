@@ -208,31 +208,46 @@ def test_notebook_is_run_verified_and_run_again_on_new_data(
     assert (first["state"], first["result"]["verdict"]) == ("done", "first run"), first
     assert (first["result"]["notebook"], first["result"]["out"]) == ("story.ipynb", "run.ipynb")
 
-    verified = posted(own, "notebooks/verify", {"path": "run.ipynb"}, 202)["job"]
-    verified = ended(own, verified)
-    assert (verified["state"], verified["exit_status"]) == ("done", 0), verified
-    assert [c["verdict"] for c in verified["result"]["cells"]][-1] == "exact"
-
     dina.load(pa.table({"n": pa.array([9], pa.int64())}), "trials.growing", mode="append")
     (asset,) = posted(own, "notebooks/pins", {"path": "run.ipynb"})["assets"]
     assert asset["newer"] == 1
 
-    pinned = {"path": "run.ipynb", "output": "pinned.ipynb", "pins": "stamped"}
-    newest = {"path": "run.ipynb", "output": "newest.ipynb", "pins": "current"}
-    jobs = [posted(own, "notebooks/rerun", body, 202)["job"] for body in (pinned, newest)]
-    again, moved = (ended(own, job) for job in jobs)
+    def both(*asked: tuple[str, dict[str, str]]) -> list[Any]:
+        jobs = [posted(own, path, {"path": "run.ipynb"} | more, 202)["job"] for path, more in asked]
+        return [ended(own, job) for job in jobs]
+
+    # What was read is read again, whatever was loaded since.
+    verified, again = both(
+        ("notebooks/verify", {}),
+        ("notebooks/rerun", {"output": "pinned.ipynb", "pins": "stamped"}),
+    )
+    assert (verified["state"], verified["exit_status"]) == ("done", 0), verified
+    assert [c["verdict"] for c in verified["result"]["cells"]][-1] == "exact"
     assert again["result"]["verdict"] == "identical", again
+
+    moved, prov = both(
+        ("notebooks/rerun", {"output": "newest.ipynb", "pins": "current"}),
+        ("notebooks/export", {"to": "prov"}),
+    )
     assert moved["result"]["verdict"] == "different", moved
     assert moved["result"]["cells"][-1]["causes"] == ["data"]
     assert (own.root / "newest.ipynb").exists()
 
-    for form in ("prov", "openlineage", "ro-crate"):
-        export = {"path": "run.ipynb", "to": form}
-        done = [ended(own, posted(own, "notebooks/export", export, 202)["job"]) for _ in "ab"]
-        assert {job["state"] for job in done} == {"done"}, done
-        outs = [job["result"]["out"] for job in done]
-        assert outs[0] != outs[1]
-        assert all((own.root / out).exists() for out in outs)
+    exports = [prov]
+    exports += both(
+        ("notebooks/export", {"to": "openlineage"}), ("notebooks/export", {"to": "prov"})
+    )
+    exports += both(("notebooks/export", {"to": "ro-crate"}), ("notebooks/export", {"to": "prov"}))
+    assert {job["state"] for job in exports} == {"done"}, exports
+    outs = [job["result"]["out"] for job in exports]
+    assert outs == [
+        "run.prov.json",
+        "run.openlineage.ndjson",
+        "run-1.prov.json",
+        "run.ro-crate",
+        "run-2.prov.json",
+    ]
+    assert all((own.root / out).exists() for out in outs)
     assert str(lake.parent) not in json.dumps([first, verified, again, moved])
     assert str(own.root) not in json.dumps([first, verified, again, moved])
 
@@ -245,18 +260,23 @@ def test_job_without_a_report_failed_and_says_why(own: Server) -> None:
     assert "`plain.ipynb` has no stamps" in job["log_tail"]
 
 
-def _started(server: Server, name: str) -> tuple[Any, int]:
-    """Start a job that does not end, and return it with the process id of its kernel."""
+def started(server: Server, *names: str) -> list[tuple[Any, int]]:
+    """Start jobs that do not end, and return each with the process id of its kernel."""
+    jobs = [_start(server, name) for name in names]
+    # Reading waits until the kernel writes.
+    return [(job, int(said.read_text())) for job, said in jobs]
+
+
+def _start(server: Server, name: str) -> tuple[Any, Path]:
     said = server.root / f"{name}.pid"
     os.mkfifo(said)
     write = f"import os, pathlib\npathlib.Path({str(said)!r}).write_text(str(os.getpid()))"
     server.save(f"{name}.ipynb", unrun(write, "import threading\nthreading.Event().wait()"))
     body = {"path": f"{name}.ipynb", "output": f"{name}.out.ipynb", "pins": "current"}
-    job = posted(server, "notebooks/rerun", body, 202)["job"]
-    return job, int(said.read_text())  # waits until the kernel writes it
+    return posted(server, "notebooks/rerun", body, 202)["job"], said
 
 
-def _wait_for_end(pid: int) -> None:
+def wait_for_end(pid: int) -> None:
     """Wait until a process is gone that is not our child."""
     with suppress(ProcessLookupError):
         process = os.pidfd_open(pid)
@@ -272,14 +292,14 @@ def test_jobs_are_few_stopped_with_their_kernels_and_their_owners_own(shared: Se
 
 
 def test_running_jobs_are_limited_and_end_when_stopped(own: Server) -> None:
-    jobs = [_started(own, name) for name in ("one", "two")]
+    jobs = started(own, "one", "two")
     body = {"path": "one.ipynb", "output": "three.ipynb", "pins": "current"}
     third = own.post("notebooks/rerun", body)
     assert (third.status, check("POST", "notebooks/rerun", third)["code"]) == (429, "limit")
     for job, pid in jobs:
         answer = own.fetch("DELETE", f"{API}jobs/{job['id']}")
         assert check("DELETE", f"jobs/{job['id']}", answer)["state"] == "stopped"
-        _wait_for_end(pid)
+        wait_for_end(pid)
         assert own.get(f"jobs/{job['id']}").json["state"] == "stopped"
 
 

@@ -138,7 +138,7 @@ def test_failure_inside_the_fold_is_logged_and_the_notebook_saved(
     assert "stamps were not folded" in caplog.text
 
 
-def test_server_loads_no_arrow_and_no_engine(server: Server) -> None:
+def test_server_loads_no_arrow_and_no_engine() -> None:
     code = (
         "import sys, jupyter_govdata.server.app\n"
         "print([m for m in ('pyarrow', 'duckdb', 'numpy', 'jupyter_govdata.session') "
