@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jupyter_govdata.errors import ProtocolError
+from jupyter_govdata.errors import ProtocolError, StaleDecisionError
 from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.filing_check import Checks, withdrawn
 from jupyter_govdata.gateway.filing_grants import GRANT_SECONDS, Basis, Grants, Held
@@ -99,7 +99,7 @@ class Filing:
         snapshot = self._checks.catalog.resolve(request.asset, request.at).snapshot_id
         request = FilesRequest(request.asset, purpose=decided[1], at=At(snapshot_id=snapshot))
         basis = self._checks.first_whole(principal, request, decided)
-        for address in basis.table.column(URI).to_pylist()[:1]:
+        for address in basis.rows.granted.column(URI).to_pylist()[:1]:
             self._stores.find(address, request.asset, tables=True)
         return self._given(principal, request, decided[1], basis, whole=True)
 
@@ -122,13 +122,14 @@ class Filing:
         return told
 
     def _told(self, held: Held, handle: str) -> FilesGrant:
-        basis, sizes = held.basis, held.basis.table.column(SIZE)
+        basis, table = held.basis, held.basis.rows.granted
+        sizes = table.column(SIZE)
         return FilesGrant(
             grant=handle,
             asset=held.request.asset,
-            count=basis.table.num_rows,
+            count=table.num_rows,
             bytes=None if sizes.null_count else int(pc.sum(sizes, min_count=0).as_py()),
-            formats=formats(basis.table),
+            formats=formats(table),
             epoch=basis.decision.epoch,
             snapshot_id=basis.snapshot_id,
             way=held.way,
@@ -173,18 +174,22 @@ class Filing:
         """
         held = self._grants.find(principal, handle)
         basis = self._checks.current(held)
-        count = basis.table.num_rows
+        count = len(basis.rows)
         end = count if limit is None else min(count, offset + limit)
+        basis = self._checks.sure(held, range(min(offset, end), end))
 
         def part(first: int, rows: int) -> pa.Table:
-            piece = basis.table.slice(first, rows)
+            piece = basis.rows.part(first, rows)
             asset, purpose = held.request.asset, held.purpose
             return shown(piece, first, self._inventories, asset, purpose, plain=basis.plain)
 
         def batches() -> Iterator[pa.RecordBatch]:
             for first in range(offset, end, ROWS):
                 if self._checks.current(held) is not basis:
-                    return
+                    raise StaleDecisionError(
+                        "the policy, a consent or the inventory changed while rows were read",
+                        hint="ask for the rows again to get what is permitted now",
+                    )
                 yield from part(first, min(ROWS, end - first)).to_batches()
 
         return part(0, 0).schema, batches(), basis.receipt
@@ -203,7 +208,7 @@ class Filing:
             return self._stat(held, basis, index, file)
 
     def _stat(self, held: Held, basis: Basis, index: int, file: OpenFile) -> FileStat:
-        row = _row(basis, index)
+        row = basis.rows.part(index, 1)
         address, told = row.column(URI)[0].as_py(), row.column(FORMAT)[0].as_py()
         key = self._inventories.key(held.request.asset, address, held.purpose)
         return FileStat(
@@ -232,11 +237,11 @@ class Filing:
             self._grants.stream(principal, self._streams),
             self._opened(held, index, span) as (file, basis),
         ):
-            self._note(held, index)
+            self._note(held, basis, index)
             yield self._stat(held, basis, index, file)
             for chunk in file.read(*span):
                 # INVARIANT 3: the row is visible at the moment these bytes leave.
-                _row(self._checks.current(held), index)
+                self._row(held, index)
                 for start in range(0, len(chunk), DATA_BYTES):
                     yield _batch(chunk[start : start + DATA_BYTES])
 
@@ -244,8 +249,7 @@ class Filing:
     def _opened(
         self, held: Held, index: int, span: Span | None = None
     ) -> Iterator[tuple[OpenFile, Basis]]:
-        basis = self._checks.current(held)
-        row = _row(basis, index)
+        basis, row = self._row(held, index)
         address = row.column(URI)[0].as_py()
         store, key = self._stores.find(address, held.request.asset, tables=held.whole)
         file = store.open(
@@ -262,12 +266,21 @@ class Filing:
         finally:
             file.close()
 
-    def _note(self, held: Held, index: int) -> None:
+    def _row(self, held: Held, index: int) -> tuple[Basis, pa.Table]:
+        """Return a row that is visible at this moment, and what that rests on."""
+        if not 0 <= index < len(held.basis.rows):
+            raise ProtocolError(f"the grant has no file {index}")
+        basis = self._checks.sure(held, (index,))
+        row = basis.rows.part(index, 1)
+        if row.column(URI).null_count:
+            raise withdrawn(index)
+        return basis, row
+
+    def _note(self, held: Held, basis: Basis, index: int) -> None:
         """Record the first opening of each file of a grant; durable on return."""
         if index in held.opened:
             return
-        basis = held.basis
-        address = _row(basis, index).column(URI)[0].as_py()
+        address = basis.rows.part(index, 1).column(URI)[0].as_py()
         # SECURITY: the chain is read by auditors; it names the file by digest, not by address.
         digest = hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()
         self._record(held, basis, {"index": index, "file": digest})
@@ -287,10 +300,10 @@ class Filing:
         if not 1 <= len(indexes) <= MAX_SIGN or method not in ("GET", "HEAD"):
             raise ProtocolError(f"1 to {MAX_SIGN} files are signed at a time, for GET or HEAD")
         held = self._grants.find(principal, handle)
-        basis = self._checks.current(held)
-        if not all(0 <= index < basis.table.num_rows for index in indexes):
+        if not all(0 <= index < len(held.basis.rows) for index in indexes):
             raise ProtocolError("the grant has no such file")
-        rows = basis.table.select([URI, CHECKSUM, VERSION]).take(indexes)
+        basis = self._checks.sure(held, indexes)
+        rows = basis.rows.take(indexes).select([URI, CHECKSUM, VERSION])
         if rows.column(URI).null_count:
             raise withdrawn(indexes[rows.column(URI).is_null().to_pylist().index(True)])
         signed = self._ways.sign(held, basis, indexes, rows, method)
@@ -305,19 +318,10 @@ class Filing:
             RefusalError: Rows were withdrawn, or the grant is not of the way `session`.
         """
         held = self._grants.find(principal, handle)
-        basis = self._checks.current(held)
+        basis = self._checks.sure(held, range(len(held.basis.rows)))
         session = self._ways.session(held, basis)
         self._record(held, basis, {"session_until": session.expires_at.isoformat()})
         return session
-
-
-def _row(basis: Basis, index: int) -> pa.Table:
-    if not 0 <= index < basis.table.num_rows:
-        raise ProtocolError(f"the grant has no file {index}")
-    row = basis.table.slice(index, 1)
-    if row.column(URI).null_count:
-        raise withdrawn(index)
-    return row
 
 
 def _batch(chunk: bytes) -> pa.RecordBatch:

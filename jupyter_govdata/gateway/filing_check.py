@@ -7,6 +7,7 @@ inventory is decided again: rows that are visible no more are withdrawn, the oth
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +19,7 @@ from jupyter_govdata.errors import AccessDeniedError
 from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.binding import bind, field_ids
 from jupyter_govdata.gateway.filing_grants import Basis, Grants, Held
+from jupyter_govdata.gateway.filing_known import BLOCK, Match, Rows
 from jupyter_govdata.gateway.filing_rows import (
     CHECKSUM,
     URI,
@@ -36,9 +38,6 @@ from jupyter_govdata.model.predicate import TRUE, In
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.wire import canonical_json
 from jupyter_govdata.model.wire_files import files_request_to_wire
-
-NARROW = 1_000
-"""Grants of at most so many files are checked by reading their own rows only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,20 @@ class Checks:
         rows = self.grants.table(
             self.inventories.schema(reading), self.inventories.batches(reading)
         )
-        return self._basis(request, reading, decision, rows, principal)
+        return self._basis(request, reading, decision, Rows(rows), principal)
+
+    def sure(self, held: Held, indexes: Iterable[int]) -> Basis:
+        """Return what a grant rests on at this moment, with some of its rows looked up.
+
+        Raises:
+            GovDataError: As `current`; the inventory cannot be read.
+        """
+        basis = self.current(held)
+        while not basis.rows.knows(indexes):
+            basis.rows.look_up(indexes)
+            # SECURITY: what changed while rows were looked up counts too.
+            basis = self.current(held)
+        return basis
 
     def current(self, held: Held) -> Basis:
         """Return what a grant rests on at this moment.
@@ -111,7 +123,7 @@ class Checks:
         table = data_files(self.catalog.plan(version))
         if table is None:
             raise not_whole(request.asset)
-        return self._basis(request, reading, decision, table, principal)
+        return self._basis(request, reading, decision, Rows(table), principal)
 
     def _is_whole(self, reading: Reading, decision: Decision) -> bool:
         # SECURITY: data files keep columns that were dropped since; whoever reads the files
@@ -138,7 +150,9 @@ class Checks:
         )
         if held.whole and not self._is_whole(reading, decision):
             raise not_whole(asset)
-        rows = before.table if same or held.whole else self._rematched(reading, before.table)
+        rows = before.rows
+        if not same and not held.whole:
+            rows = Rows(rows.granted, self._match(held, reading, decision))
         basis = self._basis(held.request, reading, decision, rows, held.principal)
         self.access.record(
             held.principal,
@@ -146,13 +160,31 @@ class Checks:
             asset,
             decision,
             snapshot_id=version.snapshot_id,
-            detail={
-                "grant": held.name,
-                "again": True,
-                "withdrawn": rows.column(URI).null_count,
-            },
+            detail={"grant": held.name, "again": True},
         ).wait()
         return basis
+
+    def _match(self, held: Held, reading: Reading, decision: Decision) -> Match:
+        """Return what looks rows up under one decision; what it withdraws is recorded."""
+
+        def match(granted: pa.Table) -> pa.Table:
+            rows = self._rematched(reading, granted)
+            if rows.column(URI).null_count:
+                self.access.record(
+                    held.principal,
+                    "open",
+                    held.request.asset,
+                    decision,
+                    snapshot_id=reading.version.snapshot_id,
+                    detail={
+                        "grant": held.name,
+                        "looked_up": rows.num_rows,
+                        "withdrawn": rows.column(URI).null_count,
+                    },
+                ).wait()
+            return rows
+
+        return match
 
     def _reading(
         self, state: PolicyState, purpose: str, decision: Decision, version: Version
@@ -163,18 +195,17 @@ class Checks:
         consents.load(bound)
         return Reading(card, bound, version, consents, purpose)
 
-    def _rematched(self, reading: Reading, before: pa.Table) -> pa.Table:
-        """Return the grant's rows as they are visible now, in their order; others are NULL."""
-        if before.num_rows <= NARROW:
-            addresses = before.column(URI).drop_null().to_pylist()
+    def _rematched(self, reading: Reading, granted: pa.Table) -> pa.Table:
+        """Return granted rows as they are visible now, in their order; others are NULL."""
+        if granted.num_rows <= BLOCK:
+            addresses = granted.column(URI).to_pylist()
             only = In(reading.columns()[URI], tuple(dict.fromkeys(addresses)))
-            reading = replace(reading, only=only, predicate=TRUE)
+            reading = replace(reading, only=only)
         now = self.grants.table(self.inventories.schema(reading), self.inventories.batches(reading))
         found: dict[tuple[str | None, ...], int] = {}
         for position, key in enumerate(_keys(now)):
             found.setdefault(key, position)
-        places = [found.get(key, -1) if key[0] is not None else -1 for key in _keys(before)]
-        chosen = np.array(places, np.int64)
+        chosen = np.array([found.get(key, -1) for key in _keys(granted)], np.int64)
         return now.take(pa.array(chosen, mask=chosen < 0))
 
     def _basis(
@@ -182,7 +213,7 @@ class Checks:
         request: FilesRequest,
         reading: Reading,
         decision: Decision,
-        table: pa.Table,
+        rows: Rows,
         principal: str,
     ) -> Basis:
         asked = canonical_json(files_request_to_wire(request))
@@ -206,7 +237,7 @@ class Checks:
             snapshot_id=reading.version.snapshot_id,
             second=int(utc_now().timestamp()),
             plain=reading.card.files is None or reading.is_plain(),
-            table=table,
+            rows=rows,
             receipt=self.signer.sign_receipt(receipt),
         )
 

@@ -24,6 +24,7 @@ import pyarrow as pa
 from jupyter_govdata.errors import GrantError, LimitError, StorageError
 from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.binding import BoundDecision
+from jupyter_govdata.gateway.filing_known import Rows
 from jupyter_govdata.gateway.scans import ConsentView
 from jupyter_govdata.model.asset import Asset
 from jupyter_govdata.model.decision import Decision
@@ -49,7 +50,7 @@ class Basis:
         snapshot_id: Version of the inventory.
         second: Of the decision, for decisions that time changes.
         plain: Addresses are shown as they are stored.
-        table: Rows; one whose address is NULL was withdrawn. Not in memory if large.
+        rows: The granted ones, as they are visible under all of this.
         receipt: Signed.
     """
 
@@ -60,7 +61,7 @@ class Basis:
     snapshot_id: int
     second: int
     plain: bool
-    table: pa.Table = field(repr=False)
+    rows: Rows = field(repr=False)
     receipt: Receipt = field(repr=False)
 
 

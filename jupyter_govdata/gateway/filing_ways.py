@@ -28,9 +28,9 @@ class Ways:
 
     def choose(self, basis: Basis, *, whole: bool) -> Way:
         """Return the way of a new grant; data files of a table are never overwritten."""
-        if not basis.plain or not basis.table.num_rows:
+        if not basis.plain or not len(basis.rows):
             return "proxied"
-        asset, addresses = basis.card.name, basis.table.column(URI)
+        asset, addresses = basis.card.name, basis.rows.granted.column(URI)
         store = self._stores.common(addresses, asset, tables=whole)
         if store is None:
             return "proxied"
@@ -44,7 +44,7 @@ class Ways:
 
         A session reads the current content of a key, so files that name a version have no scope.
         """
-        table = basis.table
+        table = basis.rows.part(0, len(basis.rows))
         if table.column(URI).null_count or table.column(VERSION).null_count != table.num_rows:
             return None
         try:
@@ -78,7 +78,7 @@ class Ways:
         )
 
     def session(self, held: Held, basis: Basis) -> FileSession:
-        """Return credentials for all files of a grant.
+        """Return credentials for all files of a grant, whose rows were all looked up.
 
         Raises:
             AccessDeniedError: The grant is not of this way, rows of it were withdrawn, or what
@@ -88,7 +88,7 @@ class Ways:
         scope = self._scope(store, basis)
         if scope is None:
             raise _not("session")
-        keys = basis.table.column(URI).to_pylist()
+        keys = basis.rows.part(0, len(basis.rows)).column(URI).to_pylist()
         session, expires = store.session(scope, f"govdata-{held.name}")
         return FileSession(
             access_key=session.access_key,
@@ -106,7 +106,7 @@ class Ways:
         """Return the storage of a grant, if its way is still open under today's policy."""
         if held.way != way or not basis.plain:
             raise _not(way)
-        asset, addresses = basis.card.name, basis.table.column(URI)
+        asset, addresses = basis.card.name, basis.rows.granted.column(URI)
         store = self._stores.common(addresses, asset, tables=held.whole)
         if store is None or self._stores.way(store, basis.card.tags) not in (way, "session"):
             raise _not(way)
@@ -115,7 +115,8 @@ class Ways:
 
 def _is_pinned(basis: Basis) -> bool:
     """Return True if the store can tell of every file whether it was replaced."""
-    version, checksum = basis.table.column(VERSION), basis.table.column(CHECKSUM)
+    granted = basis.rows.granted
+    version, checksum = granted.column(VERSION), granted.column(CHECKSUM)
     pinned = pc.or_kleene(pc.is_valid(version), pc.fill_null(pc.starts_with(checksum, ETAG), False))
     return bool(pc.all(pinned, min_count=0).as_py())
 
