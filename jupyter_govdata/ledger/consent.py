@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from sqlalchemy import (
 )
 
 from jupyter_govdata.errors import CatalogError, ProtocolError
-from jupyter_govdata.ledger.consenting import NOBODY, ONE, Consenting, load, patched
+from jupyter_govdata.ledger.consenting import MORE, NOBODY, ONE, Consenting, load, patched
 from jupyter_govdata.ledger.records import timestamp, utc_now
 from jupyter_govdata.ledger.schema import aliases, consents, registers
 from jupyter_govdata.ledger.store import Store
@@ -181,12 +182,31 @@ def replace_consents_in(
                 "origin": "register",
             }
         )
-    conn.execute(delete(consents).where(consents.c.origin == "register"))
-    _insert_all(conn, consents, stored)
+    grew = _add(conn, stored)
     _mirror(conn, "consent", source)
-    return _summary(
-        "consent", source, len(stored), {"dated in the future": early, "unusable": unusable}
+    odd = {"dated in the future": early, "unusable": unusable}
+    return (MORE if grew else "") + _summary("consent", source, len(stored), odd)
+
+
+def _add(conn: Connection, stored: list[dict[str, str]]) -> bool:
+    """Make the mirrored rows those of `stored`; return True if rows were only added."""
+    names = ("person_key", "purpose", "status", "recorded_at", "source")
+    mirrored = consents.c.origin == "register"
+    before = Counter(
+        map(tuple, conn.execute(select(*(consents.c[n] for n in names)).where(mirrored)).all())
     )
+    new = []
+    for row in stored:
+        key = tuple(row[n] for n in names)
+        if before[key]:
+            before[key] -= 1
+        else:
+            new.append(row)
+    grew = not any(before.values())
+    if not grew:
+        conn.execute(delete(consents).where(mirrored))
+    _insert_all(conn, consents, new if grew else stored)
+    return grew
 
 
 def _summary(kind: str, source: tuple[str, int] | None, rows: int, odd: dict[str, int]) -> str:

@@ -14,9 +14,11 @@ from sqlalchemy import CTE, Connection, case, func, literal, or_, select
 from jupyter_govdata.ledger.schema import aliases, changes, consents
 
 PATCHED = 200
-"""Most changes that are followed one by one; after more of them all is read again."""
+"""Most changes and most consents that are followed; after more of them all is read again."""
 ONE = "one consent of domain "
 """How the line on the change of a single consent begins, and no other line."""
+MORE = "rows added: "
+"""How the line on a register begins that only grew, and no other line."""
 NOBODY = ""
 """Person key of an id that two persons claim; it never has a consent."""
 
@@ -122,14 +124,17 @@ def patched(conn: Connection, purpose: str, before: Consenting, epoch: int) -> C
         before: Right at its epoch.
         epoch: Of the store, read before.
     """
-    # SECURITY: a register or aliases are deleted and written anew. What comes after `seq` is all
-    # that changed only while every change is known to be a single consent.
-    if not _are_single(conn, before.epoch, epoch):
+    # SECURITY: aliases and a register that did not only grow are written anew. What comes after
+    # `seq` is all that changed only while every change is known to have added consents.
+    if not _only_added(conn, before.epoch, epoch):
         return None
     owned = consents.outerjoin(aliases, aliases.c.self_key == consents.c.person_key)
     person = func.coalesce(aliases.c.person_key, consents.c.person_key)
     new = select(consents.c.seq, person).select_from(owned)
-    rows = conn.execute(new.where(consents.c.seq > before.seq, consents.c.purpose == purpose)).all()
+    new = new.where(consents.c.seq > before.seq, consents.c.purpose == purpose)
+    rows = conn.execute(new.limit(PATCHED + 1)).all()
+    if len(rows) > PATCHED:
+        return None
     if not rows:
         return replace(before, epoch=epoch)
     among = sorted({row[1] for row in rows})
@@ -143,14 +148,14 @@ def patched(conn: Connection, purpose: str, before: Consenting, epoch: int) -> C
     return Consenting(epoch, seq, (before.pairs - gone) | given, domains)
 
 
-def _are_single(conn: Connection, since: int, epoch: int) -> bool:
-    """Return True if all changes after an epoch are single consents, and each is known."""
+def _only_added(conn: Connection, since: int, epoch: int) -> bool:
+    """Return True if all changes after an epoch added consents, and each change is known."""
     query = select(changes.c.epoch, changes.c.what).where(changes.c.epoch > since)
     lines = conn.execute(query.order_by(changes.c.epoch).limit(PATCHED + 1)).all()
     return (
         epoch - since <= len(lines) <= PATCHED
         and all(line[0] == since + i for i, line in enumerate(lines, 1))
-        and all(line[1].startswith(ONE) for line in lines)
+        and all(line[1].startswith((ONE, MORE)) for line in lines)
     )
 
 

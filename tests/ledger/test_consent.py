@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -292,6 +293,7 @@ steps = st.lists(
         single_consents.map(lambda rows: ("set", rows)),
         alias_rows.map(lambda rows: ("aliases", rows)),
         consent_rows.map(lambda rows: ("consents", rows)),
+        consent_rows.map(lambda rows: ("more consents", rows)),
         st.just(("nothing", [])),
     ),
     max_size=5,
@@ -305,7 +307,7 @@ def test_lookup_that_follows_changes_equals_one_that_reads_all(
     store_url: str,
     aliases: list[tuple[str, str, str]],
     consents: list[tuple[str, str, str, dt.datetime, str]],
-    steps: list[tuple[str, list[tuple[str, ...]]]],
+    steps: list[tuple[str, list[Any]]],
 ) -> None:
     """A new reader has nothing to follow: it reads the whole register."""
     purposes = ("research", "training")
@@ -318,7 +320,11 @@ def test_lookup_that_follows_changes_equals_one_that_reads_all(
         if step == "aliases":
             ledger.replace_aliases(rows)
         elif step == "consents":
-            ledger.replace_consents(rows)
+            consents = list(rows)
+            ledger.replace_consents(consents)
+        elif step == "more consents":
+            consents = [*consents, *rows]
+            ledger.replace_consents(consents)
         elif step == "set":
             for domain, id_value, purpose, status in rows:
                 with contextlib.suppress(CatalogError):  # two persons claim the id
