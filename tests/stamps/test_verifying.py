@@ -236,7 +236,7 @@ def test_key_that_was_rotated_still_verifies_by_its_id() -> None:
     assert [c.verdict for c in check_notebook(nb, one_file, queries)] == ["intact", "intact"]
 
 
-@pytest.mark.parametrize("text", [b"", b"x", pem(KEY)[:-30]])
+@pytest.mark.parametrize("text", [b"", b"x", pem(KEY)[:-30]], ids=["empty", "short", "cut"])
 def test_file_that_holds_no_key_is_refused(text: bytes) -> None:
     with pytest.raises(ConfigError):
         Keyset([text])
