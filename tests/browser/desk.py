@@ -31,6 +31,12 @@ IDLE = """() => {
   return k && k.connectionStatus === 'connected' && k.status === 'idle' && !k.hasPendingInput; }"""
 RAN = """() => [...window.jupyterapp.shell.currentWidget.model.cells].every(
   c => c.type !== 'code' || !c.sharedModel.getSource() || c.executionCount !== null)"""
+CLOSE = """() => {
+  for (const one of [...window.jupyterapp.shell.widgets('main')]) {
+    if (one.context) { one.context.model.dirty = false; }
+    one.close();
+  }
+}"""
 VIOLATIONS = """asked => axe.run(
     { include: asked.filter(one => document.querySelector(one)).map(one => [one]) },
     { resultTypes: ['violations'] })
@@ -88,6 +94,16 @@ class Desk:
         """Write a notebook, open it and wait for its kernel."""
         self.lab.write(name, content or cells(*sources))
         self.reopen(name)
+
+    def open_beside(self, name: str, *sources: str) -> None:
+        """Write a notebook and open it in the page as it stands."""
+        self.lab.write(name, cells(*sources))
+        self.command("docmanager:open", path=name)
+        self.page.wait_for_function(
+            f"name => ({IDLE})() && window.jupyterapp.shell.currentWidget.context.path === name",
+            arg=name,
+            timeout=2 * MINUTE,
+        )
 
     def reopen(self, name: str) -> None:
         """Open a notebook that is there, as its file is."""
@@ -152,16 +168,17 @@ class Desk:
         self.catalog()
 
     def tidy(self) -> None:
-        """Put the page and the catalog back to how they are found at first."""
-        self.command("application:close-all")
-        self.page.keyboard.press("Escape")
+        """Put the catalog and the main area back to how they are found at first."""
+        self.page.evaluate(CLOSE)
+        self.said.clear()
         self.panel.get_by_role("tab", name="Catalog").click()
         self.purpose("research")
-        self.find.fill("")
         close = self.card.get_by_role("button", name="Close the card")
         if close.count():
             close.click()
-        self.tree.wait_for()
+        self.find.fill("no such thing")
+        self.panel.get_by_role("button", name="Clear all filters").first.click()
+        self.row("trials.asked").wait_for()
 
     def catalog(self) -> None:
         self.command("govdata:open-catalog")

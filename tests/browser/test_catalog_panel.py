@@ -44,11 +44,18 @@ def labs(
         yield made
 
 
-@pytest.fixture
-def ana(browser: Browser, labs: dict[str, Lab]) -> Iterator[Desk]:
+@pytest.fixture(scope="module")
+def seat(browser: Browser, labs: dict[str, Lab]) -> Iterator[Desk]:
+    """One page for all tests of the module: loading JupyterLab takes longest."""
     with desk(browser, labs["ana"]) as made:
         made.browse()
         yield made
+
+
+@pytest.fixture
+def ana(seat: Desk) -> Desk:
+    seat.tidy()
+    return seat
 
 
 def test_first_open_lists_what_one_may_see_and_how(ana: Desk) -> None:
@@ -109,8 +116,7 @@ def test_card_tells_masks_filter_and_policy_and_previews_governed_rows(ana: Desk
 
 
 def test_inserted_query_runs_in_the_kernel(ana: Desk) -> None:
-    ana.open("query.ipynb", "")
-    ana.catalog()
+    ana.open_beside("query.ipynb", "")
     ana.show("trials.types").get_by_role("button", name="Insert query").click()
     ana.page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets.length === 2"
@@ -123,8 +129,7 @@ def test_inserted_query_runs_in_the_kernel(ana: Desk) -> None:
 
 
 def test_name_is_dragged_onto_a_cell(ana: Desk) -> None:
-    ana.open("dragged.ipynb", "")
-    ana.catalog()
+    ana.open_beside("dragged.ipynb", "")
     ana.row("trials.types").drag_to(ana.page.locator(".jp-Cell .cm-content").first)
     ana.page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets[0]"
@@ -133,8 +138,7 @@ def test_name_is_dragged_onto_a_cell(ana: Desk) -> None:
 
 
 def test_version_is_pinned_compared_and_cited(ana: Desk, steward: Session) -> None:
-    ana.open("pinned.ipynb", "")
-    ana.catalog()
+    ana.open_beside("pinned.ipynb", "")
     steward.load(pa.table({"n": pa.array([4], pa.int64())}), "trials.growing", mode="append")
     card = ana.show("trials.growing")
     ana.page.locator(".jp-Cell .cm-content").click()
@@ -143,7 +147,8 @@ def test_version_is_pinned_compared_and_cited(ana: Desk, steward: Session) -> No
     oldest = card.locator(".jp-GovCatalog-timeline > li").last
     oldest.get_by_role("button", name="Pin").click()
     ana.page.wait_for_function(
-        "() => /FROM trials.growing AT \\(VERSION => [0-9]+\\)$/.test(window.jupyterapp.shell.currentWidget"
+        "() => /FROM trials.growing AT \\(VERSION => [0-9]+\\)$/.test("
+        "window.jupyterapp.shell.currentWidget"
         ".content.widgets[0].model.sharedModel.getSource())"
     )
     oldest.get_by_role("button", name="Compare").click()
@@ -155,29 +160,27 @@ def test_version_is_pinned_compared_and_cited(ana: Desk, steward: Session) -> No
     assert "trials.growing" in ana.page.evaluate("() => navigator.clipboard.readText()")
 
 
-def test_purpose_changes_what_is_seen(ana: Desk) -> None:
+def test_purpose_changes_what_is_seen_and_survives_a_reload(ana: Desk) -> None:
     expect(ana.row("trials.patients")).to_contain_text("masked")
-    ana.purpose("marketing")
-    expect(ana.row("trials.patients")).to_contain_text("request")
-    with ana.page.expect_response(
-        lambda r: "/api/workspaces" in r.url and r.request.method == "PUT"
+    with ana.page.expect_request(
+        lambda r: "/api/workspaces" in r.url and "marketing" in (r.post_data or "")
     ):
-        pass
+        ana.purpose("marketing")
+    expect(ana.row("trials.patients")).to_contain_text("request")
     ana.page.reload()
     expect(ana.panel.get_by_role("combobox", name="Purpose")).to_have_value("marketing")
-    ana.purpose("research")
-    expect(ana.row("trials.patients")).to_contain_text("masked")
+    expect(ana.row("trials.patients")).to_contain_text("request")
 
 
 def test_request_is_approved_by_another_person_and_the_query_works(
     ana: Desk, browser: Browser, labs: dict[str, Lab]
 ) -> None:
-    ana.open("asked.ipynb", "")
-    ana.catalog()
+    ana.open_beside("asked.ipynb", "")
+    ana.purpose("model_training")
     card = ana.show("trials.asked")
     card.get_by_role("button", name="Request access").click()
     dialog = ana.page.get_by_role("dialog")
-    expect(dialog.get_by_role("combobox", name="Purpose")).to_have_value("research")
+    expect(dialog.get_by_role("combobox", name="Purpose")).to_have_value("model_training")
     dialog.get_by_label("Why you need it").fill("margins <img src=x onerror=alert(1)>")
     ana.picture("catalog-request-dialog")
     dialog.get_by_role("button", name="Send request").click()
@@ -193,15 +196,19 @@ def test_request_is_approved_by_another_person_and_the_query_works(
         dina.picture("catalog-inbox")
         approve.click()
         expect(waiting).to_have_count(0)
-    expect(ana.page.get_by_text("You have access to trials.asked for research.")).to_be_visible()
+    told = "You have access to trials.asked for model_training."
+    expect(ana.page.get_by_text(told)).to_be_visible()
     expect(ana.row("trials.asked")).not_to_contain_text("request")
     ana.panel.get_by_role("tab", name="Requests").click()
     expect(ana.panel.get_by_role("region", name="My requests")).to_contain_text("protocol 7")
     ana.picture("catalog-request-approved")
     ana.command("govdata:insert-query", asset="trials.asked")
+    ana.page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets.length === 2"
+    )
+    assert ana.source(1).startswith("%%govsql --purpose model_training\n")
     ana.run_all()
-    assert "AccessDenied" not in ana.outputs()
-    expect(ana.page.locator(".jp-OutputArea-output").last).to_contain_text("3")
+    expect(ana.page.locator(".jp-OutputArea-output").last).to_contain_text("3 rows · trials.asked")
 
 
 def test_text_of_producers_stays_text_everywhere(ana: Desk) -> None:

@@ -121,7 +121,7 @@ function Seen(props: { card: Card }): JSX.Element {
         {card.purpose ? trans.__('Purpose: %1', card.purpose) : trans.__('No purpose is declared.')}
         {card.snapshot &&
           ' · ' + trans.__('version of %1', moment(card.snapshot.committed_at))}
-        {rows !== null && rows !== undefined && ' · ' + trans._n('%1 row', '%1 rows', rows, counted(rows))}
+        {rows !== null && rows !== undefined && ' · ' + trans._n('%2 row', '%2 rows', rows, counted(rows))}
       </p>
     </div>
   );
@@ -130,6 +130,7 @@ function Seen(props: { card: Card }): JSX.Element {
 function Acts(props: { card: Card }): JSX.Element {
   const { card } = props;
   const { trans, run, requests } = useEnv();
+  useSignals(requests.changed);
   const args = { asset: card.name };
   const pending = requests.pending(card.name);
   const readable = card.access !== 'none';

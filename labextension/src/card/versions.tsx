@@ -117,9 +117,9 @@ function Rows(props: { added: number | null; removed: number | null; total?: num
   const { trans } = useEnv();
   const { added, removed, total } = props;
   const parts = [
-    added ? trans._n('%1 row added', '%1 rows added', added, counted(added)) : '',
-    removed ? trans._n('%1 row removed', '%1 rows removed', removed, counted(removed)) : '',
-    total !== null && total !== undefined ? trans._n('%1 in all', '%1 in all', total, counted(total)) : ''
+    added ? trans._n('%2 row added', '%2 rows added', added, counted(added)) : '',
+    removed ? trans._n('%2 row removed', '%2 rows removed', removed, counted(removed)) : '',
+    total !== null && total !== undefined ? trans._n('%2 in all', '%2 in all', total, counted(total)) : ''
   ].filter(Boolean);
   return parts.length ? <p>{parts.join(' · ')}</p> : null;
 }

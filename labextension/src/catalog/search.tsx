@@ -62,7 +62,7 @@ export function Search(props: { model: CatalogModel; toTree: () => void }): JSX.
           <span>{chosen ? trans.__('Filters (%1)', chosen) : trans.__('Filters')}</span>
         </button>
         <span className="jp-GovCatalog-total" role="status">
-          {found ? trans._n('%1 asset', '%1 assets', found.total, counted(found.total)) : ''}
+          {found ? trans._n('%2 asset', '%2 assets', found.total, counted(found.total)) : ''}
         </span>
       </div>
       {chosen > 0 && !facets && <Chips model={model} />}

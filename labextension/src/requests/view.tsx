@@ -31,38 +31,39 @@ export function RequestsView(): JSX.Element {
   return (
     <div className="jp-GovCatalog-requests" tabIndex={-1}>
       {waiting.length > 0 && (
-        <RequestList title={trans.__('Waiting for your decision')}>
-          {waiting.map(r => (
-            <RequestEntry key={r.id} request={r} by />
-          ))}
-        </RequestList>
+        <RequestList title={trans.__('Waiting for your decision')} requests={waiting} by />
       )}
-      <RequestList title={trans.__('My requests')}>
-        {mine.length ? (
-          mine.map(r => <RequestEntry key={r.id} request={r} />)
-        ) : (
-          <Notice
-            title={trans.__('You asked for nothing yet')}
-            text={trans.__('An asset that you may not read has a button “Request access” on its card.')}
-          />
-        )}
+      <RequestList title={trans.__('My requests')} requests={mine}>
+        <Notice
+          title={trans.__('You asked for nothing yet')}
+          text={trans.__('An asset that you may not read has a button “Request access” on its card.')}
+        />
       </RequestList>
-      {decided.length > 0 && (
-        <RequestList title={trans.__('Decided')}>
-          {decided.map(r => (
-            <RequestEntry key={r.id} request={r} by />
-          ))}
-        </RequestList>
-      )}
+      {decided.length > 0 && <RequestList title={trans.__('Decided')} requests={decided} by />}
     </div>
   );
 }
 
-function RequestList(props: { title: string; children: React.ReactNode }): JSX.Element {
+/** Requests under a title; `children` stand there where there are none. */
+function RequestList(props: {
+  title: string;
+  requests: readonly AccessRequest[];
+  by?: boolean;
+  children?: React.ReactNode;
+}): JSX.Element {
+  const { title, requests, by } = props;
   return (
-    <section aria-label={props.title}>
-      <h3>{props.title}</h3>
-      <ul>{props.children}</ul>
+    <section aria-label={title}>
+      <h3>{title}</h3>
+      {requests.length ? (
+        <ul>
+          {requests.map(r => (
+            <RequestEntry key={r.id} request={r} by={by} />
+          ))}
+        </ul>
+      ) : (
+        props.children
+      )}
     </section>
   );
 }
