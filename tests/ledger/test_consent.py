@@ -337,3 +337,18 @@ def test_lookup_that_follows_changes_equals_one_that_reads_all(
                 for domain in DOMAINS:
                     now = other.consenting(domain, purpose)
                     assert ledger.consenting(domain, purpose) == now
+
+
+def test_withdrawal_that_is_followed_covers_all_ids_of_the_person(ledger: Ledger) -> None:
+    ledger.replace_aliases([("d", "1", "P"), ("e", "2", "P"), ("d", "3", "Q")])
+    rows = [given_on("P", 0), given_on("Q", 0)]
+    ledger.replace_consents(rows)
+    everybody = {("d", "1"), ("e", "2"), ("d", "3")}
+    assert ledger.consenting_pairs("research") == everybody
+    ledger.set_consent("e", "2", "research", "withdrawn", "dina", "letter")
+    assert ledger.consenting_pairs("research") == {("d", "3")}
+    assert ledger.consenting("d", "research") == {"3"}
+    ledger.replace_consents([*rows, withdrawn_on("Q", 1)])
+    assert ledger.consenting_pairs("research") == frozenset()
+    ledger.set_consent("d", "1", "research", "given", "dina", "letter")
+    assert ledger.consenting_pairs("research") == everybody - {("d", "3")}
