@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -14,7 +15,8 @@ from jupyter_govdata.server.handlers import GovDataHandler
 from jupyter_govdata.server.inputs import Body, checked_asset
 from jupyter_govdata.server.problems import bad_input
 
-ID = r"([A-Za-z0-9_-]{1,100})"
+ID = r"([^/]+)"
+_REQUEST = re.compile(r"[A-Za-z0-9_-]{1,100}")
 BOXES = ("mine", "inbox")
 MAX_REASON = 2_000
 
@@ -43,7 +45,7 @@ class Requests(GovDataHandler):
         body = self.body("asset", "purpose", "scope", "reason", "until")
         asset = checked_asset(body.text("asset"))
         asked: dict[str, Any] = {
-            "purpose": body.optional("purpose", 200),
+            "purpose": body.purpose(),
             "scope": body.optional("scope", 200) or "",
             "reason": body.optional("reason", MAX_REASON) or "",
             "until": end(body),
@@ -70,13 +72,13 @@ class Approve(GovDataHandler):
     @authorized
     async def post(self, request_id: str) -> None:
         """Approve it; access works at once."""
-        body = self.body("reason", "scope", "until")
+        made, body = checked_request(request_id), self.body("reason", "scope", "until")
         said: dict[str, Any] = {
             "reason": body.optional("reason", MAX_REASON) or "",
             "scope": body.optional("scope", 200) or "",
             "until": end(body),
         }
-        self.answer(to_wire(await self.ask(lambda s, _: s.approve(request_id, **said))))
+        self.answer(to_wire(await self.ask(lambda s, _: s.approve(made, **said))))
 
 
 class Refuse(GovDataHandler):
@@ -86,8 +88,8 @@ class Refuse(GovDataHandler):
     @authorized
     async def post(self, request_id: str) -> None:
         """Refuse it, with a reason."""
-        reason = self.body("reason").text("reason", MAX_REASON)
-        self.answer(to_wire(await self.ask(lambda s, _: s.refuse(request_id, reason=reason))))
+        made, reason = checked_request(request_id), self.body("reason").text("reason", MAX_REASON)
+        self.answer(to_wire(await self.ask(lambda s, _: s.refuse(made, reason=reason))))
 
 
 class Withdraw(GovDataHandler):
@@ -97,8 +99,16 @@ class Withdraw(GovDataHandler):
     @authorized
     async def post(self, request_id: str) -> None:
         """Take it back, or give up the access that it got."""
+        made = checked_request(request_id)
         self.body()
-        self.answer(to_wire(await self.ask(lambda s, _: s.withdraw_request(request_id))))
+        self.answer(to_wire(await self.ask(lambda s, _: s.withdraw_request(made))))
+
+
+def checked_request(text: str) -> str:
+    """Return the id of a request."""
+    if not _REQUEST.fullmatch(text):
+        raise bad_input("this is not the id of a request")
+    return text
 
 
 def end(body: Body, name: str = "until") -> dt.datetime | str | None:

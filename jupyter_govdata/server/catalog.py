@@ -49,7 +49,7 @@ class Catalog(GovDataHandler):
             "tag": query.texts("tag"),
             "owner": query.texts("owner"),
             "readable": query.flag("readable"),
-            "purpose": query.text("purpose"),
+            "purpose": query.purpose(),
             "offset": offset,
             "limit": limit,
         }
@@ -64,7 +64,7 @@ class AssetCard(GovDataHandler):
     @authorized
     async def get(self, name: str) -> None:
         """Describe the asset, now or at a version."""
-        asset, at, purpose = checked_asset(name), self.query.at(), self.query.text("purpose")
+        asset, at, purpose = checked_asset(name), self.query.at(), self.query.purpose()
         view = await self.ask(lambda s, _: s.view(asset, at, purpose))
         self.answer_to((purpose,), card_json(view))
 
@@ -76,7 +76,7 @@ class Versions(GovDataHandler):
     @authorized
     async def get(self, name: str) -> None:
         """List the versions, newest first, each with what it changed."""
-        asset, purpose = checked_asset(name), self.query.text("purpose")
+        asset, purpose = checked_asset(name), self.query.purpose()
         offset, limit = self.query.page()
         page = await self.ask(
             lambda s, _: s.versions(asset, offset=offset, limit=limit, purpose=purpose)
@@ -92,7 +92,7 @@ class Compare(GovDataHandler):
     @authorized
     async def get(self, name: str) -> None:
         """Count rows and name columns that changed."""
-        asset, purpose = checked_asset(name), self.query.text("purpose")
+        asset, purpose = checked_asset(name), self.query.purpose()
         older, newer = self.query.snapshot("from"), self.query.snapshot("to")
         found = await self.ask(
             lambda s, _: s.compare_versions(asset, older, newer, purpose=purpose)
@@ -107,7 +107,7 @@ class Preview(GovDataHandler):
     @authorized
     async def get(self, name: str) -> None:
         """Read and show the first rows, as the gateway lets this principal see them."""
-        asset, at, purpose = checked_asset(name), self.query.at(), self.query.text("purpose")
+        asset, at, purpose = checked_asset(name), self.query.at(), self.query.purpose()
         rows = self.query.whole("limit", ROWS, 1, MAX_ROWS)
         found = await self.ask(lambda s, stop: preview(s, asset, at, purpose, rows, stop))
         self.answer_to((purpose, rows), found)
@@ -120,7 +120,7 @@ class Lineage(GovDataHandler):
     @authorized
     async def get(self, name: str) -> None:
         """Return the graph around the asset, without what is hidden."""
-        asset, purpose = checked_asset(name), self.query.text("purpose")
+        asset, purpose = checked_asset(name), self.query.purpose()
         depth = self.query.whole("depth", DEPTH, 1, MAX_DEPTH)
         graph = await self.ask(lambda s, _: s.lineage(asset, depth=depth, purpose=purpose))
         self.answer_to((purpose, depth), lineage_json(graph))
@@ -133,7 +133,7 @@ class Citation(GovDataHandler):
     @authorized
     async def get(self, name: str) -> None:
         """Return a sentence and BibTeX."""
-        asset, at, purpose = checked_asset(name), self.query.at(), self.query.text("purpose")
+        asset, at, purpose = checked_asset(name), self.query.at(), self.query.purpose()
         cited = await self.ask(lambda s, _: s.citation(asset, at, purpose=purpose))
         self.answer_to((purpose,), to_wire(cited))
 

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_core.utils import ensure_async
@@ -150,7 +151,14 @@ class GovDataHandler(APIHandler):
             told = problem(error)
         else:
             told = problem_of_status(status_code)
+            if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                self.set_header("Allow", ", ".join(self._methods()))
         self.finish(json.dumps(told, ensure_ascii=False))
+
+    def _methods(self) -> list[str]:
+        """Return the methods that the route has."""
+        names = ("get", "post", "delete")
+        return [n.upper() for n in names if getattr(type(self), n) is not getattr(APIHandler, n)]
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log what nobody expected; without the request, whose address may hold a token."""

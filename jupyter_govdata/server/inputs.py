@@ -17,6 +17,8 @@ from jupyter_govdata.model.scan import At
 from jupyter_govdata.server.problems import ProblemError, bad_input
 
 MAX_TEXT = 1_000
+MAX_CHOICE = 500
+MAX_PURPOSE = 200
 MAX_REASON = 10_000
 MAX_VALUES = 50
 MAX_PAGE = 500
@@ -42,7 +44,11 @@ class Query:
         values = [value for value in self._values.get(name, ()) if value]
         if len(values) > MAX_VALUES:
             raise bad_input(f"`{name}` is given more than {MAX_VALUES} times")
-        return [checked_text(value, name, MAX_TEXT) for value in values]
+        return [checked_text(value, name, MAX_CHOICE) for value in values]
+
+    def purpose(self) -> str | None:
+        """Return what the data is used for, or None for one's own purpose."""
+        return self.text("purpose", MAX_PURPOSE)
 
     def flag(self, name: str) -> bool:
         """Return a flag; missing is false."""
@@ -115,6 +121,10 @@ class Body:
         if not isinstance(value, str):
             raise bad_input(f"`{name}` is a text")
         return checked_text(value, name, limit)
+
+    def purpose(self) -> str | None:
+        """Return what the data is used for, or None for one's own purpose."""
+        return self.optional("purpose", MAX_PURPOSE)
 
     def choice(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
         """Return one of some words."""

@@ -149,7 +149,7 @@ class Pins(NotebookHandler):
         body = await self.until_gone(
             self.extension.workers.run(lambda _: Body(raw, fields, MAX_NOTEBOOK))
         )
-        path, purpose = path_of(body), body.optional("purpose")
+        path, purpose = path_of(body), body.purpose()
         nb = await self.notebook(path, body.mapping("content"))
         looked, error = None, None
         try:
@@ -172,7 +172,7 @@ class Hold(NotebookHandler):
         """Hold every snapshot that the stamps name; say what is refused."""
         body = self.body("path", "until", "name", "purpose")
         path, name = path_of(body), body.text("name", 200)
-        until, purpose = end(body), body.optional("purpose")
+        until, purpose = end(body), body.purpose()
         if until is None:
             raise bad_input("`until` is missing", "a time, or `90d`, `6m`, `5y`")
         nb = await self.notebook(path)
@@ -193,7 +193,7 @@ class Verify(NotebookHandler):
             await self.may_run()
         words = ["--run"] if execute else []
         plan = JobPlan("verify", file, ["--json", *words], {file: path})
-        await self.start(plan, body.optional("purpose"))
+        await self.start(plan, body.purpose())
 
 
 class Rerun(NotebookHandler):
@@ -213,7 +213,7 @@ class Rerun(NotebookHandler):
         target = await self.target(out)
         words = ["--json", "--pins", pins, "-o", str(target)]
         plan = JobPlan("rerun", file, words, {file: path, target: out})
-        await self.start(plan, body.optional("purpose"))
+        await self.start(plan, body.purpose())
 
 
 class Export(NotebookHandler):
@@ -263,5 +263,5 @@ ROUTES = (
     ("notebooks/verify", Verify),
     ("notebooks/rerun", Rerun),
     ("notebooks/export", Export),
-    (r"jobs/([0-9a-f]{16})", RunningJob),
+    ("jobs/([^/]+)", RunningJob),
 )

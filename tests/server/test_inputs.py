@@ -35,6 +35,8 @@ BAD_QUESTIONS = [
     f"catalog?purpose={LONG}",
     "catalog?" + "&".join(f"tag=t{i}" for i in range(51)),
     f"catalog?tag={LONG}",
+    f"catalog?modality={'x' * 501}",
+    f"catalog?purpose={'x' * 201}",
     "catalog?text=%FF",
     "catalog?text=%ED%A0%80",
     "assets/UPPER.case",
@@ -76,6 +78,7 @@ BAD_BODIES: list[tuple[str, Any]] = [
     ("requests", {"asset": "trials.asked", "until": "tomorrow"}),
     ("requests", {"asset": "trials.asked", "until": 5}),
     ("requests/abc/refuse", {}),
+    ("requests/%C2%84/withdraw", {}),
     ("requests/abc/refuse", {"reason": "  "}),
     ("requests/abc/approve", {"until": "9999999y"}),
     ("notebooks/pins", {}),
@@ -127,7 +130,7 @@ def test_reasons_with_what_hides_words_are_refused(own: Server) -> None:
 
 
 def test_unknown_paths_and_jobs_are_not_found(own: Server) -> None:
-    for path in ("jobs/0123456789abcdef", "requests/none/withdraw"):
+    for path in ("jobs/0123456789abcdef", "jobs/%C2%84", "requests/none/withdraw"):
         method = "GET" if path.startswith("jobs") else "POST"
         answer = own.fetch(method, API + path, None if method == "GET" else {})
         assert answer.status == 404

@@ -17,9 +17,9 @@ from tests.server.description import check, document, operations
 from tests.server.jupyter import API, ROOT, TOKEN, Server
 
 EXAMPLES = {
-    "([^/]+)": "trials.patients",
-    "([A-Za-z0-9_-]{1,100})": "abc",
-    "([0-9a-f]{16})": "0123456789abcdef",
+    "assets/([^/]+)": "assets/trials.patients",
+    "requests/([^/]+)": "requests/abc",
+    "jobs/([^/]+)": "jobs/0123456789abcdef",
 }
 BOTH = ["tornado/web.py", "auth/decorator.py"]
 
@@ -116,6 +116,8 @@ def test_openapi_file_is_served_and_valid(own: Server, routes: list[Route]) -> N
 def test_methods_that_are_not_there_are_refused_as_json(own: Server) -> None:
     answer = own.fetch("PUT", API + "status", {})
     assert (answer.status, answer.json["code"]) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET"
+    assert own.fetch("PATCH", API + "requests", {}).headers["Allow"] == "GET, POST"
 
 
 # -- cookies -----------------------------------------------------------------------------------
