@@ -32,8 +32,9 @@ test: $(VENV)/.test lint  ## Lint, types and every test that needs no server
 	$(IN_PARALLEL) $(ARGS)
 
 .PHONY: test-all
-test-all: $(VENV)/.test $(VENV)/.crate $(VENV)/.httpfs lint  ## All tests: servers, browsers, attacks, slow ones, more fuzzing
+test-all: $(VENV)/.test $(VENV)/.crate $(VENV)/.httpfs $(VENV)/.api lint  ## All tests: servers, browsers, attacks, slow ones, more fuzzing
 	@if $(NODE_FITS); then $(MAKE) lab-check; else echo 'skipped: make lab-check needs Node.js 20.19 or newer'; fi
+	GOVDATA_SCHEMATHESIS=$(CURDIR)/$(VENV)/api/bin/schemathesis \
 	GOVDATA_HTTPFS_PYTHON=$(CURDIR)/$(VENV)/httpfs/bin/python \
 	GOVDATA_CRATE_PYTHON=$(CURDIR)/$(VENV)/crate/bin/python GOVDATA_TEST_ALL=1 GOVDATA_NON_INTERFERENCE_QUERIES=3000 \
 	  tests/services/postgres.sh run tests/services/ceph.sh run $(BIN)/python -m pytest $(ARGS)
@@ -104,4 +105,10 @@ $(VENV)/.httpfs: $(INPUTS) | $(BIN)/python
 	$(BIN)/python -m venv $(VENV)/httpfs
 	$(VENV)/httpfs/bin/python -m pip install --quiet --disable-pip-version-check \
 	  'duckdb==1.5.5' 'duckdb-extension-httpfs==1.5.5'
+	@touch $@
+
+# Schemathesis brings much that nothing else of ours needs.
+$(VENV)/.api: $(INPUTS) | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/api
+	$(VENV)/api/bin/python -m pip install --quiet --disable-pip-version-check 'schemathesis==4.32.5'
 	@touch $@
