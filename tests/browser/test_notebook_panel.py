@@ -101,7 +101,7 @@ def test_opened_notebook_is_not_changed_by_looking(desk: Desk) -> None:
     desk.reopen("looked.ipynb")
     expect(desk.page.locator(".jp-govdata-stamp summary")).to_be_visible(timeout=2 * MINUTE)
     panel = desk.notebook_panel()
-    expect(panel.get_by_role("button", name="trials.patients")).to_be_visible()
+    expect(panel.get_by_role("region", name="Data", exact=True)).to_contain_text("newest")
     assert not desk.page.evaluate("() => window.jupyterapp.shell.currentWidget.model.dirty")
 
 

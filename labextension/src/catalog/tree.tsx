@@ -45,6 +45,10 @@ export function Tree(props: {
     return () => observer.disconnect();
   }, []);
 
+  // What is found begins at the top, wherever one was before.
+  const { filter } = model;
+  React.useLayoutEffect(() => scroller.current?.scrollTo({ top: 0 }), [filter]);
+
   const count = model.rowCount;
   const first = Math.max(0, Math.min(Math.floor(view.top / ROW), count - 1) - SPARE);
   const last = Math.min(count, Math.ceil((view.top + view.height) / ROW) + SPARE);

@@ -1071,6 +1071,8 @@
 
 summary.jp-govdata-stamp-line {
   cursor: pointer;
+  padding-right: 24px;
+  position: relative;
 }
 
 .jp-govdata-stamp-line::-webkit-details-marker {
@@ -1081,14 +1083,16 @@ summary.jp-govdata-stamp-line::after {
   content: '';
   width: 5px;
   height: 5px;
-  margin: 0 2px 3px;
+  position: absolute;
+  top: 6px;
+  right: 10px;
   border: solid var(--jp-ui-font-color2);
   border-width: 0 1.5px 1.5px 0;
   transform: rotate(45deg);
 }
 
 .jp-govdata-stamp-details[open] > summary::after {
-  margin: 3px 2px 0;
+  top: 9px;
   transform: rotate(225deg);
 }
 
