@@ -1,4 +1,4 @@
-"""``%govdata files`` and ``%govdata manifest``. Runs in the kernel; shows what the gateway decides.
+"""``%govdata files``. Runs in the kernel; shows what the gateway decides.
 
 The progress of a download is an output that is emptied when it has ended, so that a saved
 notebook holds the answer only; in a terminal it is a line on stderr that disappears.
