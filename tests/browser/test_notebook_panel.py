@@ -260,4 +260,6 @@ def test_tab_completes_assets_in_a_query(desk: Desk) -> None:
     editor.click()
     desk.page.keyboard.press("Control+End")
     desk.page.keyboard.press("Tab")
+    expect(desk.page.locator(".jp-Completer")).to_contain_text("masked")
+    desk.page.keyboard.press("Enter")
     expect(editor).to_contain_text("trials.patients")
