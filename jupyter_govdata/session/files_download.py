@@ -174,7 +174,7 @@ class Journal:
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, Any]] = {}
         with suppress(OSError):
-            for line in self._file.read_text("utf-8").splitlines():
+            for line in self._file.read_text("utf-8", errors="replace").splitlines():
                 with suppress(ValueError, KeyError, TypeError):
                     entry = json.loads(line)
                     self._known[entry["path"]] = entry

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 
 from jupyter_govdata.errors import AccessDeniedError, ConfigError, StorageError
 from jupyter_govdata.session import Session, connect
-from jupyter_govdata.session.files_download import FilesProgress
+from jupyter_govdata.session.files_download import JOURNAL, FilesProgress
 from jupyter_govdata.session.files_words import relative_paths, safe_part
+from tests.gateway.files_world import row, table
 from tests.session.files_lake import BIG, contents
 
 FILES = contents()
@@ -166,6 +169,82 @@ def test_reader_survives_a_gateway_that_is_killed(own_files_lake: Path) -> None:
         first = stream.read(1_000_000)
         os.kill(gateway_process(own_files_lake), signal.SIGKILL)
         assert first + stream.read() == FILES[BIG]
+
+
+def test_filesystem_survives_a_gateway_that_is_killed(own_files_lake: Path) -> None:
+    with connect(own_files_lake, user="dina") as session:
+        fs = session.files("imaging.slides").fs()
+        with fs.open(BIG, "rb") as stream:
+            first = stream.read(1_000_000)
+            killed = gateway_process(own_files_lake)
+            os.kill(killed, signal.SIGKILL)
+            assert first + stream.read() == FILES[BIG]
+        assert fs.cat_file("scans/small.bin", 10, 5_000) == FILES["scans/small.bin"][10:5_000]
+        assert gateway_process(own_files_lake) != killed
+        assert session.audit()["chain"]["ok"]
+
+
+def test_download_of_files_without_a_checksum_fetches_each_once(
+    own_files_lake: Path, tmp_path: Path
+) -> None:
+    """Nothing but the journal of the folder can tell that such a file is there already."""
+    rows = [row(f"files/{path}", b, "P1", "S1") | {"sha256": None} for path, b in FILES.items()]
+    with connect(own_files_lake, user="dina") as session:
+        session.load(table(rows), "imaging.named", mode="overwrite")
+        files = session.files("imaging.named", "bytes > 0 and bytes < 100000")
+        assert not any(file.checksum for file in files)
+        paths = files.download(tmp_path)
+        asked: list[int] = []
+        reader = files._granted.read
+
+        def watched(position: int, offset: int = 0, length: int | None = None) -> object:
+            asked.append(position)
+            return reader(position, offset, length)
+
+        files._granted.read = watched  # type: ignore[method-assign, assignment]
+        assert files.download(tmp_path) == paths
+        assert asked == []
+        # The journal is believed for files that nobody touched, and it is no list of orders.
+        edited = bytes(reversed(paths[-1].read_bytes()))
+        paths[-1].write_bytes(edited)
+        with pytest.raises(StorageError, match="1 of"):
+            files.download(tmp_path)
+        assert paths[-1].read_bytes() == edited
+        (tmp_path / JOURNAL).write_bytes(b"\xff not JSON\n[]\n")
+        with pytest.raises(StorageError, match=f"{len(paths)} of"):
+            files.download(tmp_path)
+        assert files.download(tmp_path, overwrite=True) == paths
+        assert len(asked) >= len(paths)
+
+
+FORK = """
+import os, sys
+from jupyter_govdata.errors import GatewayError
+from jupyter_govdata.session import connect
+with connect(sys.argv[1], user="dina") as session:
+    file = session.files("imaging.slides")["scans/one.bin"]
+    assert file.read() == bytes(1)
+    child = os.fork()
+    if not child:
+        try:
+            file.read()
+        except GatewayError as error:
+            os._exit(7 if "forkserver" in str(error) else 8)
+        os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert file.read_range(0, 1) == bytes(1)
+print("told and went on")
+"""
+
+
+def test_forked_process_is_told_instead_of_waiting_for_ever(files_lake: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, str(files_lake)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ran.stdout, ran.returncode) == ("told and went on\n", 0), ran.stderr
 
 
 def test_download_in_which_a_consent_is_withdrawn_names_the_file_and_ends_the_others(
