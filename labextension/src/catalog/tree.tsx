@@ -47,7 +47,11 @@ export function Tree(props: {
 
   // What is found begins at the top, wherever one was before.
   const { filter } = model;
-  React.useLayoutEffect(() => scroller.current?.scrollTo({ top: 0 }), [filter]);
+  React.useLayoutEffect(() => {
+    if (scroller.current) {
+      scroller.current.scrollTop = 0;
+    }
+  }, [filter]);
 
   const count = model.rowCount;
   const first = Math.max(0, Math.min(Math.floor(view.top / ROW), count - 1) - SPARE);
