@@ -23,13 +23,13 @@ from jupyter_govdata.session import Session, connect, init_lake
 
 GOVERNANCE = Path(__file__).parent / "governance"
 STEWARD = "dina"
-STORAGE = '''
+STORAGE = """
 # Where the files of the imaging inventories are; they are opened by grants only.
 [storage.files]
 type = "local"
 root = "files"
 assets = ["imaging"]
-'''
+"""
 VERSION = 2
 """Version of the demo lake's content; raised when its tables or policies change."""
 NEEDED_BYTES = 150_000_000
