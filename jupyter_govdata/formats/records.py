@@ -9,6 +9,7 @@ has to be refused, the whole block is, to know the physical line and the raw tex
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -161,6 +162,9 @@ def _arrow(
         ragged.append((row.number, row.text))
         return "skip"
 
+    if data.startswith(BOM_UTF8):
+        # UPSTREAM: Arrow takes one off, wherever in the source this block begins.
+        data = BOM_UTF8 + data
     try:
         table = pacsv.read_csv(
             pa.BufferReader(data),

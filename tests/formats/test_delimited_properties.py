@@ -68,11 +68,19 @@ def test_blocks_of_any_size_give_the_same_records(data, width, size, comment):
 
 @calm
 @given(st.binary(max_size=80), st.integers(1, 25))
+@example("\ufeff".encode(), 1)
+@example("\ufeffa,b\n".encode(), 1)
 def test_blocks_survive_any_bytes(data, size):
     grammar = Grammar(",", True, "", 2)
     lines = data.count(b"\n") + data.count(b"\r") + 1
     for line, _, _ in _all(data, grammar, size):
         assert 1 <= line <= lines
+
+
+def test_block_that_begins_with_a_mark_of_byte_order_keeps_it():
+    """Only the head of a file may hold one that is not text; that is taken off before."""
+    block = next(blocks(iter(["\ufeffa,b\n".encode()]), Grammar(",", True, "", 2), 2))
+    assert block.table.column(0).to_pylist() == ["\ufeffa"]
 
 
 texts = st.text(
