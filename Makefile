@@ -36,7 +36,7 @@ test-all: $(VENV)/.test $(VENV)/.crate $(VENV)/.httpfs $(VENV)/.api lint  ## All
 	@if $(NODE_FITS); then $(MAKE) lab-check; else echo 'skipped: make lab-check needs Node.js 20.19 or newer'; fi
 	GOVDATA_SCHEMATHESIS=$(CURDIR)/$(VENV)/api/bin/schemathesis \
 	GOVDATA_HTTPFS_PYTHON=$(CURDIR)/$(VENV)/httpfs/bin/python \
-	GOVDATA_CRATE_PYTHON=$(CURDIR)/$(VENV)/crate/bin/python GOVDATA_TEST_ALL=1 GOVDATA_NON_INTERFERENCE_QUERIES=3000 \
+	GOVDATA_CRATE_PYTHON=$(CURDIR)/$(VENV)/crate/bin/python GOVDATA_TEST_ALL=1 GOVDATA_NON_INTERFERENCE_QUERIES=1000 \
 	  tests/services/postgres.sh run tests/services/ceph.sh run $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lab
