@@ -119,7 +119,7 @@ class S3Files:
     def _body(self, asked: dict[str, Any], expected: Expected) -> OpenS3File:
         try:
             told: Any = self.client.get_object(**asked)
-        except Exception as exc:
+        except self.client.exceptions.ClientError as exc:
             if status_of(exc) != 416:
                 raise
             # The span begins at or behind the end.

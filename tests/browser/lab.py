@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -102,14 +103,16 @@ class Lab:
             "--LabApp.expose_app_in_browser=True",
             "--JupyterNotebookApp.expose_app_in_browser=True",
         ]
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                env={**inherited, **places, **self.environment},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        said = threading.Event()
+        self.process = subprocess.Popen(
+            command,
+            env={**inherited, **places, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._keep_log, args=(self.process, said), daemon=True).start()
+        assert said.wait(60), f"JupyterLab did not start:\n{self.log()[-3000:]}"
         self._wait()
         return self
 
@@ -150,15 +153,24 @@ class Lab:
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")
 
+    def _keep_log(self, process: subprocess.Popen[bytes], said: threading.Event) -> None:
+        assert process.stdout
+        with process.stdout as lines, (self.folder / "server.log").open("ab") as log:
+            for line in lines:
+                log.write(line)
+                log.flush()
+                if b"is running at" in line:
+                    said.set()
+        said.set()  # it ended, and `_wait` says so
+
     def _wait(self) -> None:
+        # It says that it runs a moment before it listens.
         assert self.process
         end = time.monotonic() + 60
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise AssertionError(f"JupyterLab ended:\n{self.log()[-3000:]}")
+        while True:
             try:
                 self._ask("GET", "api/status")
                 return
             except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.1)  # between two looks at a port that nobody listens on yet
-        raise AssertionError(f"JupyterLab did not start:\n{self.log()[-3000:]}")
+                assert self.process.poll() is None, f"JupyterLab ended:\n{self.log()[-3000:]}"
+                assert time.monotonic() < end, f"JupyterLab is silent:\n{self.log()[-3000:]}"
