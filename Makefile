@@ -72,6 +72,10 @@ bench: $(VENV)/.test  ## Run the benchmarks; results go to benchmarks/results/
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/queries.py $(ARGS) | tee benchmarks/results/queries.txt
 
+.PHONY: evidence
+evidence: $(VENV)/.test  ## Write docs/evidence.md from what suites wrote into docs/evidence/
+	$(BIN)/python -m tests.evidence render
+
 .PHONY: clean
 clean:  ## Remove the environment, the demo lake and caches
 	rm -rf $(VENV) demo-lake build dist benchmarks/results
