@@ -27,7 +27,7 @@ from jupyter_govdata.policy.index import target_of
 from jupyter_govdata.policy.records import read_policies
 from jupyter_govdata.policy.residual import compile_residual
 from jupyter_govdata.policy.terms import ERROR, Truth
-from tests.oracle import domain_of, keep
+from tests.oracle.predicate import domain_of, keep
 from tests.policy import generators as gen
 
 ROWS = 12

@@ -26,7 +26,7 @@ from jupyter_govdata.policy.evaluation import Evaluator, Question
 from jupyter_govdata.policy.governance import Governance
 from jupyter_govdata.policy.records import read_policies
 from jupyter_govdata.policy.templates import linked
-from tests.oracle import keep
+from tests.oracle.predicate import keep
 from tests.policy import generators as gen
 from tests.policy.test_differential import CASES, PRINCIPAL, Whole, asset
 
