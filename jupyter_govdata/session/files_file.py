@@ -69,6 +69,15 @@ class GovernedFile:
         kind = f", {self.format}" if self.format else ""
         return f"<GovernedFile {self.path}, {size_text(self.size)}{kind}>"
 
+    def check(self) -> None:
+        """Ask the gateway whether the file may be opened at this moment, however its bytes come.
+
+        Raises:
+            RefusalError: It may not (any more).
+            StorageError: It is gone, or was replaced.
+        """
+        self._granted.check(self._position)
+
     def open(self) -> io.BufferedReader:
         """Return the file, open for reading: seekable, with read-ahead.
 

@@ -116,8 +116,17 @@ class Granted:
             self._stats[position] = known
         return known
 
+    def check(self, position: int) -> None:
+        """Ask the gateway whether a file may be opened now.
+
+        Raises:
+            RefusalError: It may not (any more).
+            StorageError: It is gone, or was replaced.
+        """
+        self._looked_up(self.stat(position).key)
+
     def _looked_up(self, key: str) -> FileStat:
-        """Return what the storage knows of a file of which the inventory does not tell the size."""
+        """Return what the storage knows of a file now; the gateway decides before it answers."""
 
         def ask(grant: str) -> FileStat:
             moved = self._moved
