@@ -25,10 +25,12 @@ from jupyter_govdata.errors import (
     ProtocolError,
     from_wire,
 )
+from jupyter_govdata.model.files import TableFiles
 from jupyter_govdata.model.predicate import TRUE
 from jupyter_govdata.model.scan import ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.wire import canonical_json, receipt_from_wire, request_to_wire
+from jupyter_govdata.model.wire_files import table_files_from_wire
 
 T = TypeVar("T")
 
@@ -53,6 +55,7 @@ class Opened:
         tickets: Of the other parts.
         tag: Names the answer: a later one with the same tag has the same rows. May be empty.
         same: The request knew the tag, so no rows come.
+        files: Data files that may be read instead of what the tickets give.
     """
 
     schema: pa.Schema
@@ -62,6 +65,7 @@ class Opened:
     tickets: tuple[flight.Ticket, ...]
     tag: str
     same: bool
+    files: TableFiles | None
 
 
 class Endpoint(Protocol):
@@ -228,6 +232,7 @@ class Connection:
             tickets=tickets,
             tag=str(head["tag"]),
             same=head["same"] is True,
+            files=_files(head),
         )
 
     def _open_stream(self, message: bytes) -> Opened:
@@ -239,14 +244,18 @@ class Connection:
             return stream, json.loads(stream.read_chunk().app_metadata.to_pybytes())
 
         stream, head = self._call(start)
+        files = _files(head)
+        if files is not None:
+            stream.cancel()  # all parts have tickets
         return Opened(
             schema=stream.schema,
             receipt=receipt_from_wire(head["receipt"]),
             batches=None,
-            stream=stream,
+            stream=None if files is not None else stream,
             tickets=_tickets(head),
             tag=str(head["tag"]),
             same=head["same"] is True,
+            files=files,
         )
 
     def get(self, ticket: flight.Ticket) -> flight.FlightStreamReader:
@@ -329,6 +338,10 @@ class Connection:
 
 def _tickets(head: Mapping[str, Any]) -> tuple[flight.Ticket, ...]:
     return tuple(flight.Ticket(base64.b64decode(text)) for text in head["tickets"])
+
+
+def _files(head: Mapping[str, Any]) -> TableFiles | None:
+    return table_files_from_wire(head["files"]) if "files" in head else None
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:

@@ -22,6 +22,7 @@ from jupyter_govdata.model.files import SignedFile
 CHUNK = 1 << 20
 IDLE_CONNECTIONS = 16
 TIMEOUT = 60.0
+CONNECT_TIMEOUT = 10.0
 _LOST = (OSError, http.client.HTTPException)
 _STOPPED = -1
 
@@ -31,9 +32,14 @@ class ExpiredError(Exception):
 
 
 class ObjectReader:
-    """Reads by signed addresses over connections that are kept open; thread-safe."""
+    """Reads by signed addresses over connections that are kept open; thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        connect_timeout: Seconds that a store has to take a connection.
+    """
+
+    def __init__(self, connect_timeout: float = CONNECT_TIMEOUT) -> None:
+        self._connect_timeout = connect_timeout
         self._lock = threading.Lock()
         self._idle: dict[tuple[str, str], list[http.client.HTTPConnection]] = {}
         self._context: ssl.SSLContext | None = None
@@ -93,10 +99,13 @@ class ObjectReader:
         target = f"{parts.path}?{parts.query}"
         for is_kept in (True, False):
             # A kept connection may have been closed by the other side; a new one has not.
-            connection = self._take(place) if is_kept else self._open(place)
+            connection = self._take(place) if is_kept else self._made(place)
             if connection is None:
                 continue
             try:
+                if connection.sock is None:
+                    connection.connect()
+                    connection.sock.settimeout(TIMEOUT)
                 connection.request(address.method, target, headers=headers)
                 response = connection.getresponse()
             except _LOST:
@@ -121,13 +130,15 @@ class ObjectReader:
                 return
         _close(connection)
 
-    def _open(self, place: tuple[str, str]) -> http.client.HTTPConnection:
+    def _made(self, place: tuple[str, str]) -> http.client.HTTPConnection:
         scheme, host = place
         if scheme != "https":
-            return http.client.HTTPConnection(host, timeout=TIMEOUT)
+            return http.client.HTTPConnection(host, timeout=self._connect_timeout)
         proxy = None if proxy_bypass(host) else getproxies().get(scheme)
         target = host if proxy is None else urlsplit(proxy).netloc
-        connection = http.client.HTTPSConnection(target, timeout=TIMEOUT, context=self._trust())
+        connection = http.client.HTTPSConnection(
+            target, timeout=self._connect_timeout, context=self._trust()
+        )
         if proxy is not None:
             connection.set_tunnel(host)
         return connection

@@ -38,6 +38,8 @@ class FlightScan:
         self.receipts: list[Receipt] = [opened.receipt]
         self.tag = opened.tag
         self.same = opened.same
+        self.files = opened.files
+        """Data files that may be read instead of `reader`."""
         first = () if opened.stream is None else (opened.stream,)
         self._parts: tuple[flight.FlightStreamReader | flight.Ticket, ...] = (
             *first,

@@ -94,6 +94,7 @@ def whoami(gateway: Gateway, principal: str, data: Data) -> dict[str, Any]:
         "host": socket.gethostname(),
         "uid": os.getuid(),
         "public_key": gateway.signer.public_key_pem(),
+        "table_files": gateway.tables.are_granted,
     }
 
 

@@ -22,6 +22,7 @@ from jupyter_govdata.gateway.filing import Filing
 from jupyter_govdata.gateway.filing_check import Checks
 from jupyter_govdata.gateway.filing_grants import Grants
 from jupyter_govdata.gateway.filing_rows import Inventories
+from jupyter_govdata.gateway.filing_tables import TableGrants
 from jupyter_govdata.gateway.health import HealthServer, Metrics
 from jupyter_govdata.gateway.holding import Holding
 from jupyter_govdata.gateway.identity import Identity
@@ -121,6 +122,7 @@ class Gateway:
             limits=config.limits,
         )
         self.filing = self._filing(stores, Inventories(self.catalog, keys.pseudonym, config.limits))
+        self.tables = TableGrants(self.filing, stores)
         self.health = (
             HealthServer(config.health, self.metrics, self.check) if config.health else None
         )

@@ -31,6 +31,7 @@ from jupyter_govdata.gateway.load_message import load_request, texts
 from jupyter_govdata.gateway.scans import PreparedScan
 from jupyter_govdata.gateway.whole import message as in_one_message
 from jupyter_govdata.gateway.whole import told, whole
+from jupyter_govdata.model.files import TableFiles
 from jupyter_govdata.model.wire import (
     canonical_json,
     parse_json,
@@ -202,6 +203,11 @@ class Server(flight.FlightServerBase):
         if tag and hmac.compare_digest(tag, request.known):
             prepared.recorded.wait()
             return self._stream(context, prepared, [_opening(prepared, tag, same=True)], _nothing())
+        if (files := self._gateway.tables.offered(request, prepared)) is not None:
+            prepared.recorded.wait()
+            scans.keep(prepared, 0)
+            offer = _opening(prepared, tag, tickets=self._tickets(prepared), files=files)
+            return self._stream(context, prepared, [offer], _nothing())
         batches = scans.stream(prepared, 0)
         try:
             # A small scan is read while its audit record gets to the disk. A large one is not:
@@ -222,13 +228,14 @@ class Server(flight.FlightServerBase):
         prepared = scans.begin(principal, request)
         tag = scans.tag(prepared)
         same = bool(tag) and hmac.compare_digest(tag, request.known)
-        found = [] if same else whole(scans, prepared)
+        files = None if same else self._gateway.tables.offered(request, prepared)
+        found = [] if same else None if files is not None else whole(scans, prepared)
         # INVARIANT 4: nothing has left up to here.
         prepared.recorded.wait()
         if found is None:
             scans.keep(prepared, 0)
         tickets = self._tickets(prepared) if found is None else ()
-        head = told(prepared, tag, same=same, tickets=tickets)
+        head = told(prepared, tag, same=same, tickets=tickets, files=files)
         return in_one_message(head, prepared.schema, found or ())
 
     def _stream(
@@ -346,10 +353,15 @@ class Server(flight.FlightServerBase):
 
 
 def _opening(
-    prepared: PreparedScan, tag: str, *, same: bool = False, tickets: Sequence[bytes] = ()
+    prepared: PreparedScan,
+    tag: str,
+    *,
+    same: bool = False,
+    tickets: Sequence[bytes] = (),
+    files: TableFiles | None = None,
 ) -> Any:
     """Return the message that leads the stream of a scan request."""
-    head = told(prepared, tag, same=same, tickets=tickets)
+    head = told(prepared, tag, same=same, tickets=tickets, files=files)
     return _no_rows(prepared.schema), pa.py_buffer(canonical_json(head))
 
 

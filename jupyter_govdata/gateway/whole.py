@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from jupyter_govdata.gateway.scans import PreparedScan, Scans
+from jupyter_govdata.model.files import TableFiles
 from jupyter_govdata.model.predicate import TRUE
 from jupyter_govdata.model.wire import canonical_json, to_wire
 
@@ -26,15 +27,21 @@ HEAD_BYTES = 4
 
 
 def told(
-    prepared: PreparedScan, tag: str, *, same: bool, tickets: Sequence[bytes]
+    prepared: PreparedScan,
+    tag: str,
+    *,
+    same: bool,
+    tickets: Sequence[bytes],
+    files: TableFiles | None = None,
 ) -> dict[str, Any]:
     """Return what leads the answer to a scan request, in one message or as a stream."""
-    return {
+    head = {
         "receipt": to_wire(prepared.receipt),
         "tag": tag,
         "same": same,
         "tickets": [base64.b64encode(ticket).decode() for ticket in tickets],
     }
+    return head if files is None else {**head, "files": to_wire(files)}
 
 
 def whole(scans: Scans, prepared: PreparedScan) -> list[pa.RecordBatch] | None:

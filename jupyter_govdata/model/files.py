@@ -159,3 +159,20 @@ class FileSession:
     bucket: str = field(repr=False)
     prefix: str = field(repr=False)
     keys: Mapping[int, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableFiles:
+    """Data files that hold the rows of a scan, granted as they are stored.
+
+    Args:
+        grant: Opaque; of the files of the whole snapshot, and of no use to anybody else.
+        way: ``signed`` or ``session``.
+        files: Index in the grant, rows and bytes of each file that the scan reads, in order.
+        columns: Name -> Iceberg field id: files are read by it.
+    """
+
+    grant: str = field(repr=False)
+    way: Way
+    files: tuple[tuple[int, int, int], ...]
+    columns: Mapping[str, int]

@@ -94,11 +94,14 @@ class ScanRequest:
         purpose: None takes the principal's own purpose.
         known: Tag of an answer that the client holds; if the answer would be the same one, the
             gateway says so and sends no rows.
+        files: The client can read data files from a store: where it may read them as they are
+            stored, the gateway may grant them beside the tickets.
     """
 
     fragment: Fragment
     purpose: str | None = None
     known: str = ""
+    files: bool = False
 
 
 def require_pushable(predicate: Predicate) -> None:

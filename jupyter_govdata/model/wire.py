@@ -304,6 +304,8 @@ def request_to_wire(request: ScanRequest) -> bytes:
     message = {"v": 1, "fragment": fragment_to_wire(request.fragment), "purpose": request.purpose}
     if request.known:
         message["known"] = request.known
+    if request.files:
+        message["files"] = True
     return canonical_json(message)
 
 
@@ -316,10 +318,13 @@ def request_from_wire(data: bytes) -> ScanRequest:
     parsed = parse_json(data)
     if not isinstance(parsed, dict) or parsed.get("v") != 1:
         raise ProtocolError("a scan request is an object with `v` 1")
-    _known(parsed, "v", "fragment", "purpose", "known")
+    _known(parsed, "v", "fragment", "purpose", "known", "files")
     purpose = None if parsed.get("purpose") is None else _text(parsed, "purpose")
     known = _text(parsed, "known") if "known" in parsed else ""
-    return ScanRequest(fragment_from_wire(parsed.get("fragment")), purpose, known)
+    files = parsed.get("files", False)
+    if not isinstance(files, bool):
+        raise ProtocolError("`files` is true or false")
+    return ScanRequest(fragment_from_wire(parsed.get("fragment")), purpose, known, files)
 
 
 # -- cards, views, receipts ------------------------------------------------------------------

@@ -19,6 +19,7 @@ from jupyter_govdata.model.files import (
     FilesRequest,
     FileStat,
     SignedFile,
+    TableFiles,
 )
 from jupyter_govdata.model.predicate import TRUE
 from jupyter_govdata.model.wire import (
@@ -210,4 +211,22 @@ def session_from_wire(data: Any) -> FileSession:
         return FileSession(**fields)
 
     found: FileSession = _made(make, data)
+    return found
+
+
+def table_files_from_wire(data: Any) -> TableFiles:
+    """Reverse `to_wire` for a `TableFiles`.
+
+    Raises:
+        ProtocolError: Not one.
+    """
+
+    def make(fields: dict[str, Any]) -> TableFiles:
+        if fields["way"] not in WAYS:
+            raise ValueError("way")
+        fields["files"] = tuple((int(i), int(n), int(size)) for i, n, size in fields["files"])
+        fields["columns"] = {str(k): int(v) for k, v in fields["columns"].items()}
+        return TableFiles(**fields)
+
+    found: TableFiles = _made(make, data)
     return found

@@ -118,7 +118,7 @@ class Session(FilesMixin, BrowsingMixin, HoldingMixin, RequestingMixin):
     def whoami(self) -> dict[str, Any]:
         """Return principal, groups, attributes, purposes, epoch and wall, as of now."""
         self._me = self._connection.act("whoami")
-        hidden = ("host", "uid", "public_key")
+        hidden = ("host", "uid", "public_key", "table_files")
         return {k: v for k, v in self._me.items() if k not in hidden} | {
             "purpose": self.purpose,
             "wall": self.wall,

@@ -87,6 +87,14 @@ class Stores:
                 return store, key
         raise no_place()
 
+    @property
+    def hold_tables(self) -> bool:
+        """True if data files of tables lie in a storage from which they may be read directly."""
+        return any(
+            c.type == "s3" and c.tables and set(c.ways.values()) & {"signed", "session"}
+            for c in self._configs.values()
+        )
+
     def _serving(self, asset: str, *, tables: bool) -> Iterator[LocalFiles | S3Files]:
         # SECURITY: a row opens files of a storage only where a steward let its asset do so: else
         # whoever may publish anything could open everything.
