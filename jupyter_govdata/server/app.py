@@ -18,8 +18,10 @@ from traitlets import Any as AnyTrait
 from jupyter_govdata.server import asking, catalog, described, notebooks
 from jupyter_govdata.server.handlers import RESOURCE
 from jupyter_govdata.server.jobs import Jobs
+from jupyter_govdata.server.pictures import Pictures
 from jupyter_govdata.server.saving import install
 from jupyter_govdata.server.sessions import Links
+from jupyter_govdata.server.shared import Shared
 from jupyter_govdata.server.work import Workers
 
 ROUTES = (*catalog.ROUTES, *asking.ROUTES, *notebooks.ROUTES, *described.ROUTES)
@@ -43,24 +45,22 @@ class GovDataExtension(ExtensionApp):
         "people share.",
     ).tag(config=True)
 
-    jobs: Jobs
-    links: Links
-    workers: Workers
+    shared: Shared
 
     def initialize_settings(self) -> None:
         """Fold stamps on every save; make what the routes share."""
         assert self.serverapp is not None
         install(self.serverapp.contents_manager, self.serverapp.log)
         provider = self.serverapp.identity_provider
-        self.jobs = Jobs()
-        self.workers = Workers()
-        self.links = Links(
-            self.workers,
+        workers = Workers()
+        links = Links(
+            workers,
             owner=os.environ.get("JUPYTERHUB_USER"),
             is_shared=type(provider) not in _ONE_SECRET,
             sign_in=self.sign_in,
         )
-        self.settings[RESOURCE] = self
+        self.shared = Shared(Jobs(), links, workers, Pictures())
+        self.settings[RESOURCE] = self.shared
 
     def initialize_handlers(self) -> None:
         """Add the routes."""
@@ -70,8 +70,9 @@ class GovDataExtension(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Stop every job and close every session; a gateway that this server started ends too."""
-        self.workers.close()
-        await asyncio.gather(self.jobs.close(END_SECONDS), self.links.close(END_SECONDS))
+        shared = self.shared
+        shared.workers.close()
+        await asyncio.gather(shared.jobs.close(END_SECONDS), shared.links.close(END_SECONDS))
 
 
 def extension_points() -> list[dict[str, Any]]:

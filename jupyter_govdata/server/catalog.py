@@ -15,7 +15,8 @@ from jupyter_govdata.server.forms import (
     version_json,
 )
 from jupyter_govdata.server.handlers import GovDataHandler
-from jupyter_govdata.server.inputs import checked_asset
+from jupyter_govdata.server.inputs import MAX_OFFSET, checked_asset
+from jupyter_govdata.server.pictures import FILES, MAX_FILES, Wanted
 from jupyter_govdata.server.preview import MAX_ROWS, preview
 
 NAME = r"([^/]+)"
@@ -138,6 +139,41 @@ class Citation(GovDataHandler):
         self.answer_to((purpose,), to_wire(cited))
 
 
+class FilesHandler(GovDataHandler):
+    """A route about the files of an inventory."""
+
+    def wanted(self, name: str) -> Wanted:
+        """Return whose files are meant."""
+        return Wanted(self.key, checked_asset(name), self.query.at(), self.query.purpose())
+
+
+class Files(FilesHandler):
+    """Files that one may open."""
+
+    @authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """Grant the files and name some of them."""
+        wanted = self.wanted(name)
+        offset = self.query.whole("offset", 0, 0, MAX_OFFSET)
+        limit = self.query.whole("limit", FILES, 1, MAX_FILES)
+        pictures = self.shared.pictures
+        found = await self.ask(lambda s, _: pictures.listing(s, wanted, offset, limit))
+        self.answer_to((wanted.purpose, offset, limit), found)
+
+
+class Thumbnail(FilesHandler):
+    """A small picture of a file that one may open."""
+
+    @authenticated
+    @authorized
+    async def get(self, name: str, key: str) -> None:
+        """Open the file and draw it."""
+        wanted, pictures = self.wanted(name), self.shared.pictures
+        drawn = await self.ask(lambda s, stop: pictures.picture(s, wanted, key, stop))
+        self.answer_png((wanted.purpose,), drawn)
+
+
 ROUTES = (
     ("status", Status),
     ("catalog", Catalog),
@@ -147,4 +183,6 @@ ROUTES = (
     (rf"assets/{NAME}/preview", Preview),
     (rf"assets/{NAME}/lineage", Lineage),
     (rf"assets/{NAME}/citation", Citation),
+    (rf"assets/{NAME}/files", Files),
+    (rf"assets/{NAME}/files/{NAME}/thumbnail", Thumbnail),
 )

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import APIHandler
@@ -21,10 +21,8 @@ from jupyter_govdata.errors import GovDataError
 from jupyter_govdata.server.inputs import Body, Query
 from jupyter_govdata.server.problems import ProblemError, problem, problem_of_status, status_of
 from jupyter_govdata.server.sessions import Link
+from jupyter_govdata.server.shared import Shared
 from jupyter_govdata.server.work import SECONDS, Stop
-
-if TYPE_CHECKING:
-    from jupyter_govdata.server.app import GovDataExtension
 
 T = TypeVar("T")
 
@@ -40,9 +38,9 @@ class GovDataHandler(APIHandler):
     _is_gone = False
 
     @property
-    def extension(self) -> GovDataExtension:
-        """The extension that the route belongs to."""
-        found: GovDataExtension = self.settings[RESOURCE]
+    def shared(self) -> Shared:
+        """What all routes of this server use."""
+        found: Shared = self.settings[RESOURCE]
         return found
 
     @property
@@ -52,12 +50,12 @@ class GovDataHandler(APIHandler):
         Raises:
             ProblemError: 403: the session is somebody else's.
         """
-        return self.extension.links.of(self.current_user)
+        return self.shared.links.of(self.current_user)
 
     @property
     def key(self) -> str:
         """What the things of whoever asks are kept under."""
-        return self.extension.links.key(self.current_user)
+        return self.shared.links.key(self.current_user)
 
     @property
     def query(self) -> Query:
@@ -120,15 +118,25 @@ class GovDataHandler(APIHandler):
         INVARIANT: the tag is a digest of who asks, what for, and of the whole answer: what has
         changed, by policy or by data, is never taken for what it was.
         """
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
-        asked = json.dumps([self.link.principal, self.request.path, *asked_for])
-        digest = hashlib.sha256(f"{asked}\n{text}".encode()).hexdigest()[:32]
-        self.set_header("ETag", f'"{digest}"')
-        if self.check_etag_header():
-            self.set_status(304)
-            self.finish()
-        else:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+        if not self._is_known(asked_for, text):
             self.finish(text)
+
+    def answer_png(self, asked_for: Sequence[Any], data: bytes) -> None:
+        """Answer a GET with a picture that was made here, and an ETag as that of `answer_to`."""
+        if not self._is_known(asked_for, data):
+            self.finish(data, set_content_type="image/png")
+
+    def _is_known(self, asked_for: Sequence[Any], data: bytes) -> bool:
+        """Set the ETag; if the browser has the answer already, say so and return True."""
+        asked = json.dumps([self.link.principal, self.request.path, *asked_for])
+        digest = hashlib.sha256(f"{asked}\n".encode() + data).hexdigest()[:32]
+        self.set_header("ETag", f'"{digest}"')
+        if not self.check_etag_header():
+            return False
+        self.set_status(304)
+        self.finish()
+        return True
 
     def compute_etag(self) -> str | None:
         """Return None: `answer_to` sets the only ones."""
@@ -140,6 +148,7 @@ class GovDataHandler(APIHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "private, no-cache")
         self.set_header("Vary", "Authorization, Cookie")
+        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with the JSON of an error; never with its traceback."""

@@ -115,9 +115,9 @@ class NotebookHandler(GovDataHandler):
 
     async def start(self, plan: JobPlan, purpose: str | None) -> None:
         """Start a job as whoever asks, and answer with it."""
-        extension = self.extension
-        options = await extension.workers.run(lambda _: session_options(self.link, purpose))
-        job = await extension.jobs.start(self.key, plan, options)
+        shared = self.shared
+        options = await shared.workers.run(lambda _: session_options(self.link, purpose))
+        job = await shared.jobs.start(self.key, plan, options)
         self.answer({"job": job.to_json()}, 202)
 
 
@@ -147,7 +147,7 @@ class Pins(NotebookHandler):
         fields = ("path", "content", "purpose")
         # Megabytes are not parsed on the event loop.
         body = await self.until_gone(
-            self.extension.workers.run(lambda _: Body(raw, fields, MAX_NOTEBOOK))
+            self.shared.workers.run(lambda _: Body(raw, fields, MAX_NOTEBOOK))
         )
         path, purpose = path_of(body), body.purpose()
         nb = await self.notebook(path, body.mapping("content"))
@@ -159,7 +159,7 @@ class Pins(NotebookHandler):
         except GatewayUnreachableError as unreachable:
             error = problem(unreachable)
         if looked is None:
-            looked = await self.extension.workers.run(lambda stop: look(nb, None, purpose, stop))
+            looked = await self.shared.workers.run(lambda stop: look(nb, None, purpose, stop))
         self.answer({**looked, "error": error})
 
 
@@ -233,7 +233,7 @@ class Export(NotebookHandler):
             raise bad_input("there are too many exports of this notebook", "delete some")
         target = await self.target(out)
         plan = JobPlan("export", file, ["--to", form, "-o", str(target)], {target: out})
-        job = await self.extension.jobs.start(self.key, plan, [])
+        job = await self.shared.jobs.start(self.key, plan, [])
         self.answer({"job": job.to_json()}, 202)
 
 
@@ -244,7 +244,7 @@ class RunningJob(GovDataHandler):
     @authorized
     async def get(self, job_id: str) -> None:
         """Say how far it is, now or when it has ended."""
-        job = self.extension.jobs.of(self.key, job_id)
+        job = self.shared.jobs.of(self.key, job_id)
         await self.until_gone(job.ended(self.query.whole("wait", 0, 0, MAX_WAIT)))
         self.answer_to((), job.to_json())
 
@@ -252,7 +252,7 @@ class RunningJob(GovDataHandler):
     @authorized
     async def delete(self, job_id: str) -> None:
         """Stop it."""
-        job = self.extension.jobs.of(self.key, job_id)
+        job = self.shared.jobs.of(self.key, job_id)
         await self.until_gone(job.stop())
         self.answer(job.to_json())
 

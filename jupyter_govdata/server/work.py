@@ -1,9 +1,10 @@
 """Blocking calls off the event loop: few threads, few that wait, a limit of time for each.
 
 Runs in the Jupyter server. Whoever asked and is gone, or has waited too long, gives back what can
-be given back: what waits is dropped, what streams is stopped; a call that runs ends by the time
-limit of its own connection. The server's own end waits for none of them: Python joins the threads
-of a `ThreadPoolExecutor` before it exits, so there is none here.
+be given back: what waits is dropped, what streams is stopped. A call that runs cannot be taken back
+from the gateway: it ends by the time limit of its own connection, and keeps nobody waiting until
+then. The server's own end waits for none of them: Python joins the threads of a
+`ThreadPoolExecutor` before it exits, so there is none here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from jupyter_govdata.errors import LimitError
 
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 THREADS = 8
 WAITING = 64
+SPARE = 16
+"""Calls that may run on though nobody waits for them, beside those of `THREADS`."""
 SECONDS = 30.0
 
 
@@ -59,28 +62,64 @@ class Daemons:
 
     Args:
         most: Threads at a time; each is started when it is first needed.
+        spare: More threads, in place of those whose call nobody waits for and that run on.
     """
 
-    def __init__(self, most: int) -> None:
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+    def __init__(self, most: int, spare: int = 0) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._most = most
+        self._spare = spare
         self._threads = 0
+        self._lock = threading.Lock()
+        self._running: set[Future[Any]] = set()
+        self._alone: set[Future[Any]] = set()
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
         """Run a call when a thread is free. To be called from one thread only."""
         future: Future[T] = Future()
-        self._calls.put(lambda: _settle(future, call))
-        if not self._idle.acquire(blocking=False) and self._threads < self._most:
-            self._threads += 1
-            threading.Thread(target=self._work, name="jupyter_govdata", daemon=True).start()
+        self._calls.put((future, call))
+        if not self._idle.acquire(blocking=False):
+            self._begin()
         return future
 
+    def let_go(self, future: Future[Any]) -> None:
+        """Wait for a call no longer: it is dropped, or runs on alone in a thread that then ends.
+
+        To be called from the thread that submits.
+        """
+        if future.done() or future.cancel():
+            return
+        with self._lock:
+            if future not in self._running or len(self._alone) >= self._spare:
+                return
+            self._alone.add(future)
+        self._threads -= 1
+        if not self._calls.empty():
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._threads < self._most:
+            self._threads += 1
+            threading.Thread(target=self._work, name="jupyter_govdata", daemon=True).start()
+
     def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call()
-            del call  # what it holds is not kept until there is another
+        while (asked := self._calls.get()) is not None:
+            if not self._run(*asked):
+                return
+            del asked  # what it holds is not kept until there is another
             self._idle.release()
+
+    def _run(self, future: Future[T], call: Callable[[], T]) -> bool:
+        """Run a call; return False if it was let go meanwhile, and its thread with it."""
+        with self._lock:
+            self._running.add(future)
+        _settle(future, call)
+        with self._lock:
+            self._running.discard(future)
+            was_let_go = future in self._alone
+            self._alone.discard(future)
+        return not was_let_go
 
     def close(self) -> None:
         """Let every thread end after what runs and waits; wait for none."""
@@ -114,8 +153,8 @@ async def apart(call: Callable[[], T], seconds: float) -> T:
 class Workers:
     """The threads that calls to gateways run in."""
 
-    def __init__(self, threads: int = THREADS, waiting: int = WAITING) -> None:
-        self._pool = Daemons(threads)
+    def __init__(self, threads: int = THREADS, waiting: int = WAITING, spare: int = SPARE) -> None:
+        self._pool = Daemons(threads, spare)
         self._most = threads + waiting
         self._asked: set[Stop] = set()
 
@@ -130,9 +169,9 @@ class Workers:
             raise LimitError("the server has too many requests to the gateway", hint="try again")
         stop = Stop()
         self._asked.add(stop)
+        call = self._pool.submit(lambda: work(stop))
         try:
-            running = asyncio.wrap_future(self._pool.submit(lambda: work(stop)))
-            return await asyncio.wait_for(running, seconds)
+            return await asyncio.wait_for(asyncio.wrap_future(call), seconds)
         except TimeoutError:
             raise LimitError(
                 "the gateway took too long", hint="try again, or ask for less"
@@ -140,6 +179,7 @@ class Workers:
         finally:
             self._asked.discard(stop)
             stop.stop()
+            self._pool.let_go(call)
 
     def close(self) -> None:
         """Stop what can be stopped; what runs ends by itself, or with the process."""

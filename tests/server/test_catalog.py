@@ -43,11 +43,11 @@ def test_status_says_who_asks_and_how_strong_the_wall_is(shared: Server) -> None
 
 def test_catalog_pages_hold_every_asset_once(shared: Server) -> None:
     whole = asked(shared, "catalog")
-    assert whole["total"] == len(whole["assets"]) == 6
+    assert whole["total"] == len(whole["assets"]) == 7
     pages = [asked(shared, f"catalog?offset={i}&limit=2") for i in (0, 2, 4, 6)]
     assert [name for page in pages for name in names(page)] == names(whole)
-    assert {page["total"] for page in pages} == {6}
-    assert whole["namespaces"] == [{"name": "trials", "count": 6}]
+    assert {page["total"] for page in pages} == {7}
+    assert whole["namespaces"] == [{"name": "trials", "count": 7}]
 
 
 def test_catalog_filters_by_words_columns_tags_and_reading(shared: Server) -> None:

@@ -37,5 +37,5 @@ def test_answers_are_as_described_whatever_is_asked(own: Server, tmp_path: Path)
     ]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "22 selected" in ran.stdout
+    assert "24 selected" in ran.stdout
     assert "Traceback" not in own.log.read_text()

@@ -32,6 +32,8 @@ QUESTIONS = {
     "/assets/{name}/preview": ["", "?purpose=model_training"],
     "/assets/{name}/lineage": ["?depth=10"],
     "/assets/{name}/citation": [""],
+    "/assets/{name}/files": ["", "?at=1"],
+    "/assets/{name}/files/{key}/thumbnail": [""],
     "/requests": ["", "?box=inbox", "?state=open"],
     "/requests/scopes": [""],
     "/openapi.yaml": [""],
@@ -64,9 +66,8 @@ def everything(server: Server, name: str, user: str) -> dict[str, Answer]:
     """Ask every operation of the API, about an asset where it takes one."""
     found = {}
     for path, method, _ in operations():
-        concrete = path.replace("{name}", name).replace(
-            "{id}", "0123456789abcdef" if "jobs" in path else "abc"
-        )
+        concrete = path.replace("{name}", name).replace("{key}", "0123")
+        concrete = concrete.replace("{id}", "0123456789abcdef" if "jobs" in path else "abc")
         if method == "POST":
             for i, body in enumerate(bodies(name)[path]):
                 answer = server.fetch("POST", API + concrete[1:], body, token=user)

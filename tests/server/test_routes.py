@@ -18,6 +18,7 @@ from tests.server.jupyter import API, ROOT, TOKEN, Server
 
 EXAMPLES = {
     "assets/([^/]+)": "assets/trials.patients",
+    "files/([^/]+)": "files/0123",
     "requests/([^/]+)": "requests/abc",
     "jobs/([^/]+)": "jobs/0123456789abcdef",
 }
@@ -73,6 +74,7 @@ def test_routes_denied_by_the_servers_authorizer_answer_nothing(
 
 def test_routes_answer_those_who_may_as_openapi_says(shared: Server, routes: list[Route]) -> None:
     expected = {"GET jobs": 404, "DELETE jobs": 404, "GET compare": 400}
+    expected |= {"GET files": 403, "GET thumbnail": 403}  # no inventory that she may open
     for path, method, _ in routes:
         body = b"{}" if method == "POST" else None
         answer = shared.fetch(method, API + path, body, token="ana")
@@ -95,7 +97,7 @@ def test_routes_lend_nobody_elses_session(shared: Server, routes: list[Route]) -
 
 def test_routes_are_those_that_openapi_describes(routes: list[Route]) -> None:
     def example(template: str) -> str:
-        for name, value in {"name": "trials.patients", "id": "abc"}.items():
+        for name, value in {"name": "trials.patients", "id": "abc", "key": "0123"}.items():
             fixed = "0123456789abcdef" if template.startswith("/jobs") else value
             template = template.replace(f"{{{name}}}", fixed)
         return template.removeprefix("/")

@@ -122,6 +122,31 @@ def test_work_that_waits_and_is_given_up_is_never_begun() -> None:
     asyncio.run(story())
 
 
+def test_calls_that_run_on_keep_nobody_waiting_and_are_few() -> None:
+    async def story() -> None:
+        gate, workers = Gate(), Workers(threads=1, spare=2)
+
+        async def give_up(name: str) -> None:
+            given_up = asyncio.create_task(workers.run(gate.work(name)))
+            await gate.came(1)
+            given_up.cancel()
+            await asyncio.wait([given_up])
+
+        await give_up("first")
+        assert await workers.run(lambda _: "second") == "second"
+        await give_up("third")
+        await give_up("fourth")  # one too many: it keeps its thread
+        last = asyncio.create_task(workers.run(gate.work("last")))
+        await _turn()
+        assert gate.names == ["first", "third", "fourth"]
+        gate.open()
+        assert await last == "last"
+        assert await asyncio.gather(*(workers.run(lambda _: 1) for _ in range(3))) == [1, 1, 1]
+        workers.close()
+
+    asyncio.run(story())
+
+
 def test_work_that_fails_says_why_and_costs_no_thread() -> None:
     async def story() -> None:
         workers = Workers(threads=1)
@@ -187,7 +212,7 @@ def test_preview_that_nobody_waits_for_reads_nothing(dina: Session) -> None:
         preview(dina, "trials.patients", None, None, 20, stop)
 
 
-def test_browser_that_hangs_up_stops_the_work(tmp_path: Path) -> None:
+def test_browser_that_hangs_up_stops_the_work_or_keeps_nobody_waiting(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.server.leaving", str(tmp_path)],
         capture_output=True,
@@ -195,7 +220,7 @@ def test_browser_that_hangs_up_stops_the_work(tmp_path: Path) -> None:
         cwd=ROOT,
         env={**os.environ, "JUPYTER_TOKEN": "t", "JUPYTER_RUNTIME_DIR": str(tmp_path)},
     )
-    assert ran.stdout.splitlines()[-1:] == ["stopped"], ran.stderr
+    assert ran.stdout.splitlines()[-2:] == ["stopped", "answered"], ran.stderr
 
 
 WITHOUT = """

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from jupyter_govdata.session import connect, init_lake
 from tests.gateway.world import FILES, PATIENTS, consent_table
+from tests.server import pictures
 
 EVIL = "<img src=x onerror=alert(1)> \"'&\u202e ünï\n</script>"
 """What a producer may write into any text."""
@@ -100,19 +101,23 @@ def build(folder: Path) -> Path:
         "tags.yaml": TAGS,
         "assets/more.yaml": CARDS.format(evil=evil),
         "policies/more.cedar": POLICIES,
+        "assets/images.yaml": pictures.CARDS,
+        "policies/images.cedar": pictures.POLICIES,
     }
     for name, text in files.items():
         target = folder / "source" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     lake = init_lake(folder / "lake", folder / "source", "dina")
+    images = pictures.write(lake)
     loads: dict[str, Any] = {
         "trials.patients": PATIENTS,
         "trials.evil": pa.table({"text": [EVIL]}),
         "trials.types": TYPES,
         "trials.asked": GROWTH,
         "trials.growing": GROWTH,
-        "governance.consent": consent_table(),
+        pictures.INVENTORY: images,
+        "governance.consent": pa.concat_tables([consent_table(), pictures.given()]),
         HIDDEN: pa.table({"cryptic_column": [1]}),
     }
     with connect(lake, user="dina") as dina:
