@@ -19,6 +19,8 @@ from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.cards import Cards
 from jupyter_govdata.gateway.finding import Index, Mask, Words, column_text
 from jupyter_govdata.gateway.state import PolicyState
+from jupyter_govdata.ledger import Ledger
+from jupyter_govdata.ledger.requests import MOST_OPEN
 from jupyter_govdata.model.browsing import Browse, CatalogPage, FacetCount, NamespaceCount
 from jupyter_govdata.model.view import Access, AssetSummary
 from jupyter_govdata.policy.overview import (
@@ -77,8 +79,9 @@ class _Look:
 class Browsing:
     """Answers questions about many assets for one principal at a time."""
 
-    def __init__(self, cards: Cards) -> None:
+    def __init__(self, cards: Cards, ledger: Ledger) -> None:
         self._cards = cards
+        self._ledger = ledger
         self._words = Words()
         self._lock = threading.Lock()
         self._epoch: _Epoch | None = None
@@ -230,10 +233,19 @@ class Browsing:
             found = found & (index.with_word(word) | index.with_column(word, columns))
         return found
 
+    def _pending(self, look: _Look) -> frozenset[str]:
+        """Return what the principal has asked for; that is no part of the policy state."""
+        if not look.purpose:
+            return frozenset()
+        _, found = self._ledger.requests.find(
+            utc_now(), state="open", principal=look.principal, limit=MOST_OPEN
+        )
+        return frozenset(r.asset for r in found if r.purpose == look.purpose)
+
     def _summaries(
         self, look: _Look, numbers: Any, words: Sequence[str]
     ) -> tuple[AssetSummary, ...]:
-        overview, sight = look.overview, self._sight(look)
+        overview, sight, pending = look.overview, self._sight(look), self._pending(look)
         table = overview.columns if look.purpose else None
         shown = self._shown(look) if look.purpose else None
         found = []
@@ -261,6 +273,7 @@ class Browsing:
                     steward=card.steward,
                     tags=dict(card.tags),
                     matched=matched,
+                    pending_request=card.name in pending,
                 )
             )
         return tuple(found)

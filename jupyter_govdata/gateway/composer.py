@@ -92,7 +92,7 @@ class Gateway:
         self.identity = Identity(config, self.lake.lake_id, keys.embedded)
         self.access = Access(PolicyStates(self.ledger), self.ledger, self.metrics)
         self.cards = Cards(self.access, self.catalog)
-        self.browsing = Browsing(self.cards)
+        self.browsing = Browsing(self.cards, self.ledger)
         self.versions = Versions(self.access, self.catalog)
         self.lineage = LineageGraph(self.cards, self.ledger)
         self.holding = Holding(self.access, self.catalog)

@@ -29,6 +29,7 @@ class AssetSummary:
     Args:
         access: ``masked`` may also be filtered; ``none`` means visible, but `select` is refused.
         matched: Visible columns that a search matched, in order.
+        pending_request: The principal has asked for it under this purpose; nobody has decided.
     """
 
     name: str
@@ -39,6 +40,7 @@ class AssetSummary:
     steward: str
     tags: dict[str, str]
     matched: tuple[str, ...] = ()
+    pending_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)

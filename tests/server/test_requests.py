@@ -23,12 +23,21 @@ def box(server: Server, path: str, user: str) -> Any:
     return check("GET", path, answer)
 
 
+def pending(server: Server, user: str, question: str = "") -> list[str]:
+    """What the catalog says that one has asked for."""
+    assets = box(server, f"catalog?{question}", user)["assets"]
+    return [asset["name"] for asset in assets if asset["pending_request"]]
+
+
 def test_request_is_approved_by_another_and_access_works_at_once(shared: Server) -> None:
     assert shared.get(PREVIEW, user="ana").status == 403
     asked = {"asset": ASSET, "scope": "read", "reason": "a paper", "until": "90d"}
     made = posted(shared, "requests", asked, "ana", 201)
     assert (made["state"], made["principal"], made["purpose"]) == ("open", "ana", "research")
     assert posted(shared, "requests", asked, "ana", 201)["id"] == made["id"]
+    assert pending(shared, "ana") == [ASSET]
+    assert pending(shared, "ana", "purpose=marketing") == []
+    assert pending(shared, "miko", "purpose=research") == []
 
     assert made["id"] in [r["id"] for r in box(shared, "requests", "ana")["requests"]]
     inbox = box(shared, "requests?box=inbox&state=open", "dina")
@@ -44,6 +53,7 @@ def test_request_is_approved_by_another_and_access_works_at_once(shared: Server)
         assert (refused.status, refused.json["code"]) == (404, "not_visible")
     decided = posted(shared, f"{path}/approve", {"reason": "fine", "scope": "read"}, "dina")
     assert (decided["state"], decided["decided_by"]) == ("approved", "dina")
+    assert pending(shared, "ana") == []
 
     seen = box(shared, PREVIEW, "ana")
     assert seen["rows"] == [["1"], ["2"], ["3"]]
