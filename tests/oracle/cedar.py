@@ -42,11 +42,13 @@ def condition(e: tuple[Any, ...]) -> str:
         case ("column", name) if name.startswith("tag:"):
             return f'resource.getTag("{name[4:]}")'
         case ("column", name):
-            return f"resource.{name}"
+            return name if "." in name else f"resource.{name}"
         case ("has", "consents"):
             return "(resource has subject)"
         case ("has", name) if name.startswith("tag:"):
             return f'resource.hasTag("{name[4:]}")'
+        case ("has", name) if "." in name:
+            return f"({name.partition('.')[0]} has {name.partition('.')[2]})"
         case ("has", name):
             return f"(resource has {name})"
         case ("not", a):

@@ -123,6 +123,8 @@ def masked(mask: str, cell: Any) -> Any:
     if kind == "last":
         text, count = str(cell), int(argument)
         return "***" + text[-count:] if len(text) > count else "***"
+    if kind == "year" and isinstance(cell, str):
+        return cell[:4] if re.match(r"[0-9]{4}(-|$)", cell) else None
     if kind == "year":
         first = {"month": 1, "day": 1}
         if isinstance(cell, dt.datetime):
@@ -132,6 +134,8 @@ def masked(mask: str, cell: Any) -> Any:
         if isinstance(cell, float) and math.isnan(cell):
             return cell
         step = Decimal(argument)
+        if isinstance(cell, int) and step % 1:
+            return None  # what does not fit the column's type shows nothing
         steps = (Decimal(cell) / step + Decimal("0.5")).to_integral_value(ROUND_FLOOR)
         return type(cell)(steps * step)
     raise AssertionError(mask)
