@@ -234,6 +234,9 @@ class Grammar:
                 f"SELECT count({form}) FROM {table} a{where}",
                 f"SELECT sum({form.replace('::DATE', '::INT')}::INT) FROM {table} a{where}",
                 f"SELECT a.rid FROM {table} a ORDER BY {form}, a.rid LIMIT 3",
+                f"SELECT sum({number} * {number} * 1000), sum({number}) FROM {table} a{where}",
+                f"SELECT {number} + 1 AS k, sum({number} - 2) FROM {table} a{where} GROUP BY k",
+                f"SELECT max({number} * 2), min(-{number}), sum(abs({number})) FROM {table} a",
             )
         )
 

@@ -61,6 +61,13 @@ MASKS = {
     "struct": ("null", ""),
 }
 """Masks by kind of column; the empty one hides."""
+EXTREMES: Mapping[str, tuple[Any, ...]] = {
+    "long": (2**63 - 1, -(2**63), 2**62, 0),
+    "decimal": (Decimal("9999999.99"), Decimal("-9999999.99")),
+    "double": (float("inf"), float("-inf"), 1e308, -0.0),
+    "day": (dt.date(1, 1, 1), dt.date(9999, 12, 31)),
+}
+"""What hidden cells often hold: arithmetic on them overflows, so an error would tell of them."""
 
 
 @dataclass
@@ -216,6 +223,8 @@ def draw_cell(draw: Choices, column: str, kind: str, raw: str) -> Any:
         return None
     if column == "pid":
         return draw.of(PIDS)
+    if raw and kind in EXTREMES and draw.chance(30):
+        return draw.of(EXTREMES[kind])
     match kind:
         case "text":
             return draw.of(R.TEXTS) if column == "site" or not raw else f"{raw}-{draw.below(9)}-ab"
