@@ -129,6 +129,19 @@ export function counted(count: number): string {
   return count.toLocaleString();
 }
 
+/** A number of bytes as a reader takes it in. */
+export function sized(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const digits = unit && value < 100 ? 1 : 0;
+  return `${value.toLocaleString(undefined, { maximumFractionDigits: digits })} ${units[unit]}`;
+}
+
 /** A time of the server for a reader: day and minute in the reader's own zone and language. */
 export function moment(iso: string): string {
   const time = new Date(iso);

@@ -56,6 +56,11 @@ export class Client {
     return this.ask(path + search(query), guard, { cache, signal: options.signal });
   }
 
+  /** Ask for a picture. It is kept by nobody but the asker. */
+  async picture(path: string, query: Query = {}): Promise<Blob> {
+    return (await this.answer(path + search(query), { cache: 'no-store' })).blob();
+  }
+
   async post<T>(path: string, guard: Guard<T>, body: unknown = {}): Promise<T> {
     return this.ask(path, guard, { method: 'POST', body: JSON.stringify(body) });
   }
@@ -65,6 +70,19 @@ export class Client {
   }
 
   private async ask<T>(path: string, guard: Guard<T>, init: RequestInit): Promise<T> {
+    const body = await content(await this.answer(path, init));
+    try {
+      return guard(body);
+    } catch (reason) {
+      if (reason instanceof ShapeError) {
+        throw new ApiError('failed', 'shape', `the server answered in an unknown form: ${reason.message}`);
+      }
+      throw reason;
+    }
+  }
+
+  /** Send a request; whatever is not a success is thrown. */
+  private async answer(path: string, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
       response = await this.send(path, init);
@@ -74,18 +92,10 @@ export class Client {
       }
       throw new ApiError('offline', 'offline', 'the Jupyter server does not answer');
     }
-    const body = await content(response);
     if (!response.ok) {
-      throw refusal(response.status, body);
+      throw refusal(response.status, await content(response));
     }
-    try {
-      return guard(body);
-    } catch (reason) {
-      if (reason instanceof ShapeError) {
-        throw new ApiError('failed', 'shape', `the server answered in an unknown form: ${reason.message}`);
-      }
-      throw reason;
-    }
+    return response;
   }
 }
 

@@ -152,6 +152,25 @@ export const preview = object({
 });
 export type Preview = Guarded<typeof preview>;
 
+const file = object({
+  key: text,
+  name: text,
+  path: optional(text, ''),
+  format: optional(text, ''),
+  size: nullable(number)
+});
+/** A file that one may open; `key` names it in requests. */
+export type GovernedFile = Guarded<typeof file>;
+
+export const files = object({
+  total: number,
+  bytes: nullable(number),
+  formats: optional(mapping(number), new Map<string, number>()),
+  thumbnails: optional(flag, false),
+  files: list(file)
+});
+export type Files = Guarded<typeof files>;
+
 export const lineage = object({
   nodes: list(object({ id: text, name: text, kind: optional(text, '') })),
   edges: list(object({ from: text, to: text, by: optional(text, '') })),

@@ -9,6 +9,7 @@ import { Commands } from '../tokens';
 import { accessSaid, counted, moment } from '../words';
 import { ColumnTable } from './columns';
 import { Facts } from './facts';
+import { FilesView } from './files';
 import { LineageView } from './lineage';
 import { CardModel, here } from './model';
 import { PreviewView } from './preview';
@@ -82,6 +83,11 @@ function Content(props: { card: Card; model: CardModel; wide: boolean }): JSX.El
       {readable && (
         <Section title={trans.__('Preview')} open={wide} onOpen={() => void model.loadPreview()}>
           <PreviewView model={model} />
+        </Section>
+      )}
+      {readable && card.kind === 'files' && (
+        <Section title={trans.__('Files')} open={wide} onOpen={() => void model.loadFiles()}>
+          <FilesView model={model} />
         </Section>
       )}
       <Section title={trans.__('Versions')} open={wide} onOpen={() => void model.loadVersions()}>

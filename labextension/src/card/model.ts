@@ -5,9 +5,10 @@ import type { ISignal } from '@lumino/signaling';
 import { ApiError, part } from '../api/client';
 import type { Client, Query } from '../api/client';
 import type { Guard } from '../api/guards';
-import { card, comparison, lineage, preview, versions } from '../api/types';
-import type { Card, Comparison, Lineage, Preview, Version } from '../api/types';
+import { card, comparison, files, lineage, preview, versions } from '../api/types';
+import type { Card, Comparison, Files, Lineage, Preview, Version } from '../api/types';
 import type { StatusModel } from '../status/model';
+import { Pictures } from './pictures';
 
 /** Something that is asked for: not yet, under way, failed, or here. */
 export type Part<T> = null | 'loading' | ApiError | { readonly value: T };
@@ -24,6 +25,7 @@ export interface Compared {
 }
 
 const VERSIONS = 50;
+const FILES = 24;
 
 /** What a part holds, if it is here. */
 export function here<T>(given: Part<T>): T | null {
@@ -36,9 +38,13 @@ export class CardModel {
     private readonly client: Client,
     private readonly status: StatusModel
   ) {
+    this.pictures = this.newPictures();
     status.viewChanged.connect(this.reload, this);
     void this.loadCard();
   }
+
+  /** Pictures of files, as they may be seen now: another view has others. */
+  pictures: Pictures;
 
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -56,6 +62,10 @@ export class CardModel {
     return this._preview;
   }
 
+  get files(): Part<Files> {
+    return this._files;
+  }
+
   get lineage(): Part<Lineage> {
     return this._lineage;
   }
@@ -67,13 +77,17 @@ export class CardModel {
   /** Ask again for everything that was asked for: what one may see may have changed. */
   reload(): void {
     this._generation++;
-    const { _versions, _preview, _lineage, _compared } = this;
+    const { _versions, _preview, _files, _lineage, _compared } = this;
+    this.pictures = this.newPictures();
     void this.loadCard();
     if (_versions) {
       void this.loadVersions();
     }
     if (_preview) {
       void this.loadPreview();
+    }
+    if (_files) {
+      void this.loadFiles();
     }
     if (_lineage) {
       void this.loadLineage();
@@ -93,6 +107,29 @@ export class CardModel {
 
   async loadPreview(): Promise<void> {
     await this.load('/preview', preview, { limit: 20 }, found => (this._preview = found));
+  }
+
+  async loadFiles(): Promise<void> {
+    await this.load('/files', files, { limit: FILES }, found => (this._files = found));
+  }
+
+  /** Load the files that follow those that are here. */
+  async moreFiles(): Promise<void> {
+    const now = here(this._files);
+    if (!now) {
+      return;
+    }
+    const query = { limit: FILES, offset: now.files.length };
+    await this.load(
+      '/files',
+      files,
+      query,
+      found => {
+        const more = here(found);
+        this._files = more ? { value: { ...more, files: [...now.files, ...more.files] } } : found;
+      },
+      now
+    );
   }
 
   async loadLineage(): Promise<void> {
@@ -154,8 +191,8 @@ export class CardModel {
     let found: Part<T>;
     try {
       const asked = { ...query, purpose: this.status.purpose };
-      // Rows are governed now; they are not to be found in a browser's cache later.
-      const fresh = path === '/preview';
+      // Rows and files are governed now; they are not to be found in a browser's cache later.
+      const fresh = path === '/preview' || path === '/files';
       found = {
         value: await this.client.get(`assets/${part(this.name)}${path}`, guard, asked, { fresh })
       };
@@ -170,10 +207,17 @@ export class CardModel {
     }
   }
 
+  private newPictures(): Pictures {
+    const { purpose } = this.status;
+    const place = `assets/${part(this.name)}/files`;
+    return new Pictures(key => this.client.picture(`${place}/${part(key)}/thumbnail`, { purpose }));
+  }
+
   private readonly _changed = new Signal<this, void>(this);
   private _card: Part<Card> = null;
   private _versions: Part<VersionList> = null;
   private _preview: Part<Preview> = null;
+  private _files: Part<Files> = null;
   private _lineage: Part<Lineage> = null;
   private _compared: Compared | null = null;
   private _generation = 0;

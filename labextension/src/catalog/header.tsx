@@ -6,7 +6,7 @@ import { Icon } from '../icons';
 import { Button } from '../parts';
 import { Commands } from '../tokens';
 import { counted, failureSaid } from '../words';
-import type { PanelState, Tab } from './panel';
+import type { PanelState, Tab } from './state';
 
 export function Header(props: { state: PanelState }): JSX.Element {
   const { trans, status, run } = useEnv();

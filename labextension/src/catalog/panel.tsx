@@ -1,8 +1,6 @@
 /** The panel in the left area: who asks, the catalog or the requests, and the card of one asset. */
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { Panel, SplitPanel } from '@lumino/widgets';
-import { Signal } from '@lumino/signaling';
-import type { ISignal } from '@lumino/signaling';
 import React from 'react';
 
 import { AssetCard } from '../card/card';
@@ -13,42 +11,7 @@ import { RequestsView } from '../requests/view';
 import { Browser } from './browser';
 import { Header } from './header';
 import type { CatalogModel } from './model';
-
-export type Tab = 'catalog' | 'requests';
-
-/** What is chosen in the panel. */
-export class PanelState {
-  get changed(): ISignal<this, void> {
-    return this._changed;
-  }
-
-  get tab(): Tab {
-    return this._tab;
-  }
-
-  set tab(tab: Tab) {
-    this._tab = tab;
-    this._changed.emit();
-  }
-
-  /** The asset whose card is open. */
-  get asset(): string | null {
-    return this._asset;
-  }
-
-  set asset(asset: string | null) {
-    this._asset = asset;
-    this._changed.emit();
-  }
-
-  dispose(): void {
-    Signal.clearData(this);
-  }
-
-  private readonly _changed = new Signal<this, void>(this);
-  private _tab: Tab = 'catalog';
-  private _asset: string | null = null;
-}
+import { PanelState } from './state';
 
 export class CatalogPanel extends Panel {
   constructor(

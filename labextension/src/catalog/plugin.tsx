@@ -69,8 +69,21 @@ export const catalogPlugin: JupyterFrontEndPlugin<void> = {
     };
     addCommands(app, env, views, new Inserter(notebooks), palette);
     tellDecisions(env);
+    listAnewWhatIsAsked(requests, panel.model);
   }
 };
+
+/** The catalog marks what I have asked for: read it anew when that has changed. */
+function listAnewWhatIsAsked(requests: RequestsModel, model: CatalogModel): void {
+  let before: string | null = null;
+  requests.changed.connect(() => {
+    const now = requests.open().map(request => request.id).join(' ');
+    if (before !== null && now !== before) {
+      model.reload();
+    }
+    before = now;
+  });
+}
 
 /** Cards in tabs of the main area, one an asset, restored with the layout. */
 function openCards(

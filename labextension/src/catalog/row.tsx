@@ -32,6 +32,9 @@ export function rowTitle(trans: TranslationBundle, row: Row): string {
       return lines(
         `${row.asset.name} (${row.asset.kind})`,
         said.sentence,
+        row.asset.pending_request && row.asset.access !== 'none'
+          ? trans.__('You asked for more; nobody has decided yet.')
+          : '',
         row.asset.description,
         row.asset.matched.length ? trans.__('Found in columns: %1', row.asset.matched.join(', ')) : ''
       );
@@ -77,6 +80,7 @@ export function RowContent(props: { row: Row; toggle: () => void }): JSX.Element
             )}
           </span>
           <span className="jp-GovCatalog-access">
+            {row.asset.pending_request && row.asset.access !== 'none' && <Icon name="pending" />}
             <Icon name={said.icon} />
             {said.word}
           </span>

@@ -4,7 +4,7 @@ import React from 'react';
 import type { PinnedAsset, Pins } from '../api/notebook';
 import { Commands } from '../tokens';
 import { NotebookCommands } from './ids';
-import type { IParts } from './panel';
+import type { IParts } from './parts';
 import { lifeSaid, minute, newerSaid } from './words';
 import type { ISaid } from './words';
 

@@ -4,7 +4,7 @@ import React from 'react';
 import type { PinnedCell, Pins } from '../api/notebook';
 import { Said } from './assets';
 import { NotebookCommands } from './ids';
-import type { IParts } from './panel';
+import type { IParts } from './parts';
 import { causesSaid, verdictSaid } from './words';
 import type { ISaid } from './words';
 

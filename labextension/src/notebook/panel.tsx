@@ -1,24 +1,14 @@
 /** The panel in the right area: what the active notebook read, and what to do about it. */
-import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, refreshIcon, UseSignal } from '@jupyterlab/ui-components';
-import type { CommandRegistry } from '@lumino/commands';
 import type { Message } from '@lumino/messaging';
 import React from 'react';
 
-import type { StatusModel } from '../status/model';
 import { Assets } from './assets';
 import { Cells } from './cells';
 import { NotebookCommands } from './ids';
 import { notebookDataIcon } from './icons';
-import type { ReadingModel } from './reading';
+import type { IParts } from './parts';
 import { Work } from './work';
-
-export interface IParts {
-  readonly model: ReadingModel;
-  readonly status: StatusModel;
-  readonly commands: CommandRegistry;
-  readonly trans: TranslationBundle;
-}
 
 export class NotebookDataPanel extends ReactWidget {
   constructor(private readonly parts: IParts) {

@@ -3,7 +3,7 @@ import React from 'react';
 
 import { Said } from './assets';
 import { NotebookCommands } from './ids';
-import type { IParts } from './panel';
+import type { IParts } from './parts';
 import type { IWork } from './reading';
 import { actionSaid, causesSaid, endSaid, progressOf, verdictSaid } from './words';
 

@@ -104,9 +104,15 @@ export class RequestsModel {
     await this.again();
   }
 
-  /** The open request of mine for an asset, if there is one. */
+  /** The open request of mine for an asset under the chosen purpose, if there is one. */
   pending(asset: string): AccessRequest | null {
-    return this._mine?.find(r => r.asset === asset && r.state === 'open') ?? null;
+    const { purpose } = this.status;
+    return this.open().find(r => r.asset === asset && r.purpose === purpose) ?? null;
+  }
+
+  /** What I have asked for and nobody has decided. */
+  open(): readonly AccessRequest[] {
+    return this._mine?.filter(r => r.state === 'open') ?? [];
   }
 
   dispose(): void {

@@ -1,14 +1,13 @@
 /** Plug-ins that give the client and the status; every other part asks for them by token. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { PageConfig } from '@jupyterlab/coreutils';
 import { IStateDB } from '@jupyterlab/statedb';
 
 import { Client } from '../api/client';
 import { jupyterFetch } from '../api/server';
 import { IGovdataClient, IGovdataStatus } from '../tokens';
 import { StatusModel } from './model';
-import type { IPurposeStore } from './model';
-
-const KEY = 'jupyter-govdata:purpose';
+import { purposeStore } from './store';
 
 export const clientPlugin: JupyterFrontEndPlugin<Client> = {
   id: 'jupyter-govdata:client',
@@ -26,18 +25,20 @@ export const statusPlugin: JupyterFrontEndPlugin<StatusModel> = {
   requires: [IGovdataClient],
   optional: [IStateDB],
   activate: (app: JupyterFrontEnd, client: Client, state: IStateDB | null) => {
-    const model = new StatusModel(client, state && purposeStore(state));
+    const workspace = `${PageConfig.getBaseUrl()}:${PageConfig.getOption('workspace')}`;
+    const reset = new URLSearchParams(window.location.search).has('reset');
+    const store = purposeStore(state, tabStorage(), workspace, reset);
+    const model = new StatusModel(client, store);
     void app.restored.then(() => model.start());
     return model;
   }
 };
 
-function purposeStore(state: IStateDB): IPurposeStore {
-  return {
-    load: async () => {
-      const saved = await state.fetch(KEY);
-      return typeof saved === 'string' ? saved : null;
-    },
-    save: purpose => state.save(KEY, purpose)
-  };
+/** The tab's storage; null where the browser forbids it. */
+function tabStorage(): Storage | null {
+  try {
+    return window.sessionStorage;
+  } catch {
+    return null;
+  }
 }

@@ -1,4 +1,4 @@
-"use strict";(self.rspackChunkjupyter_govdata=self.rspackChunkjupyter_govdata||[]).push([["style_index_js"],{"./node_modules/css-loader/dist/cjs.js!./style/catalog.css"(o,a,t){var e=t("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),r=t.n(e),p=t("./node_modules/css-loader/dist/runtime/api.js"),n=(t.n(p))()(r());n.push([o.id,`/* Panel, tree, card and requests. Colours and sizes are the theme's; our own numbers are gaps. */
+"use strict";(self.rspackChunkjupyter_govdata=self.rspackChunkjupyter_govdata||[]).push([["style_index_js"],{"./node_modules/css-loader/dist/cjs.js!./style/catalog.css"(o,a,t){var e=t("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),r=t.n(e),p=t("./node_modules/css-loader/dist/runtime/api.js"),l=(t.n(p))()(r());l.push([o.id,`/* Panel, tree, card and requests. Colours and sizes are the theme's; our own numbers are gaps. */
 
 .jp-GovCatalog-panel,
 .jp-GovCatalog-wide,
@@ -821,6 +821,56 @@
   gap: 4px;
 }
 
+.jp-GovCatalog-files {
+  display: grid;
+  gap: 8px;
+  grid-template-columns: repeat(auto-fill, minmax(88px, 1fr));
+  list-style: none;
+  margin: 6px 0;
+  padding: 0;
+}
+
+.jp-GovCatalog-files figure {
+  margin: 0;
+}
+
+.jp-GovCatalog-thumbnail {
+  align-items: center;
+  background: var(--jp-layout-color2);
+  border: 1px solid var(--jp-border-color2);
+  border-radius: var(--jp-border-radius);
+  color: var(--jp-ui-font-color1);
+  display: flex;
+  flex-direction: column;
+  font-size: var(--jp-ui-font-size0);
+  gap: 2px;
+  height: 80px;
+  justify-content: center;
+  overflow: hidden;
+}
+
+.jp-GovCatalog-thumbnail img {
+  height: 100%;
+  object-fit: contain;
+  width: 100%;
+}
+
+.jp-GovCatalog-files figcaption {
+  display: flex;
+  flex-direction: column;
+  font-size: var(--jp-ui-font-size0);
+  margin-top: 2px;
+}
+
+.jp-GovCatalog-filename {
+  -webkit-box-orient: vertical;
+  display: -webkit-box;
+  -webkit-line-clamp: 2;
+  line-clamp: 2;
+  overflow: hidden;
+  overflow-wrap: anywhere;
+}
+
 .jp-GovCatalog-rows {
   border: 1px solid var(--jp-border-color2);
   max-height: 320px;
@@ -1014,7 +1064,7 @@
   padding-left: 8px;
   white-space: pre-wrap;
 }
-`,""]),t.d(a,{},{A:n})},"./node_modules/css-loader/dist/cjs.js!./style/notebook.css"(o,a,t){var e=t("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),r=t.n(e),p=t("./node_modules/css-loader/dist/runtime/api.js"),n=(t.n(p))()(r());n.push([o.id,`/* The notebook parts: stamps, panel, status item, dialogs. Colours are the theme's alone. */
+`,""]),t.d(a,{},{A:l})},"./node_modules/css-loader/dist/cjs.js!./style/notebook.css"(o,a,t){var e=t("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),r=t.n(e),p=t("./node_modules/css-loader/dist/runtime/api.js"),l=(t.n(p))()(r());l.push([o.id,`/* The notebook parts: stamps, panel, status item, dialogs. Colours are the theme's alone. */
 
 .jp-govdata-nb-icon {
   display: inline-flex;
@@ -1496,4 +1546,4 @@ summary.jp-govdata-stamp-line:hover {
   outline: 2px solid var(--jp-brand-color1);
   outline-offset: 1px;
 }
-`,""]),t.d(a,{},{A:n})},"./node_modules/css-loader/dist/runtime/api.js"(o){o.exports=function(o){var a=[];return a.toString=function(){return this.map(function(a){var t="",e=void 0!==a[5];return a[4]&&(t+="@supports (".concat(a[4],") {")),a[2]&&(t+="@media ".concat(a[2]," {")),e&&(t+="@layer".concat(a[5].length>0?" ".concat(a[5]):""," {")),t+=o(a),e&&(t+="}"),a[2]&&(t+="}"),a[4]&&(t+="}"),t}).join("")},a.i=function(o,t,e,r,p){"string"==typeof o&&(o=[[null,o,void 0]]);var n={};if(e)for(var l=0;l<this.length;l++){var i=this[l][0];null!=i&&(n[i]=!0)}for(var d=0;d<o.length;d++){var s=[].concat(o[d]);e&&n[s[0]]||(void 0!==p&&(void 0===s[5]||(s[1]="@layer".concat(s[5].length>0?" ".concat(s[5]):""," {").concat(s[1],"}")),s[5]=p),t&&(s[2]&&(s[1]="@media ".concat(s[2]," {").concat(s[1],"}")),s[2]=t),r&&(s[4]?(s[1]="@supports (".concat(s[4],") {").concat(s[1],"}"),s[4]=r):s[4]="".concat(r)),a.push(s))}},a}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(o){o.exports=function(o){return o[1]}},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(o){var a=[];function t(o){for(var t=-1,e=0;e<a.length;e++)if(a[e].identifier===o){t=e;break}return t}function e(o,e){for(var r={},p=[],n=0;n<o.length;n++){var l=o[n],i=e.base?l[0]+e.base:l[0],d=r[i]||0,s="".concat(i," ").concat(d);r[i]=d+1;var c=t(s),g={css:l[1],media:l[2],sourceMap:l[3],supports:l[4],layer:l[5]};if(-1!==c)a[c].references++,a[c].updater(g);else{var v=function(o,a){var t=a.domAPI(a);return t.update(o),function(a){a?(a.css!==o.css||a.media!==o.media||a.sourceMap!==o.sourceMap||a.supports!==o.supports||a.layer!==o.layer)&&t.update(o=a):t.remove()}}(g,e);e.byIndex=n,a.splice(n,0,{identifier:s,updater:v,references:1})}p.push(s)}return p}o.exports=function(o,r){var p=e(o=o||[],r=r||{});return function(o){o=o||[];for(var n=0;n<p.length;n++){var l=t(p[n]);a[l].references--}for(var i=e(o,r),d=0;d<p.length;d++){var s=t(p[d]);0===a[s].references&&(a[s].updater(),a.splice(s,1))}p=i}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(o){var a={};o.exports=function(o,t){var e=function(o){if(void 0===a[o]){var t=document.querySelector(o);if(window.HTMLIFrameElement&&t instanceof window.HTMLIFrameElement)try{t=t.contentDocument.head}catch(o){t=null}a[o]=t}return a[o]}(o);if(!e)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");e.appendChild(t)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(o){o.exports=function(o){var a=document.createElement("style");return o.setAttributes(a,o.attributes),o.insert(a,o.options),a}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(o,a,t){o.exports=function(o){var a=t.nc;a&&o.setAttribute("nonce",a)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(o){o.exports=function(o){if("u"<typeof document)return{update:function(){},remove:function(){}};var a=o.insertStyleElement(o);return{update:function(t){var e,r,p;e="",t.supports&&(e+="@supports (".concat(t.supports,") {")),t.media&&(e+="@media ".concat(t.media," {")),(r=void 0!==t.layer)&&(e+="@layer".concat(t.layer.length>0?" ".concat(t.layer):""," {")),e+=t.css,r&&(e+="}"),t.media&&(e+="}"),t.supports&&(e+="}"),(p=t.sourceMap)&&"u">typeof btoa&&(e+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(p))))," */")),o.styleTagTransform(e,a,o.options)},remove:function(){var o;null===(o=a).parentNode||o.parentNode.removeChild(o)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(o){o.exports=function(o,a){if(a.styleSheet)a.styleSheet.cssText=o;else{for(;a.firstChild;)a.removeChild(a.firstChild);a.appendChild(document.createTextNode(o))}}},"./style/index.js"(o,a,t){var e=t("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),r=t.n(e),p=t("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),n=t.n(p),l=t("./node_modules/style-loader/dist/runtime/insertBySelector.js"),i=t.n(l),d=t("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),s=t.n(d),c=t("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),g=t.n(c),v=t("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),j=t.n(v),u=t("./node_modules/css-loader/dist/cjs.js!./style/catalog.css"),f={};f.styleTagTransform=j(),f.setAttributes=s(),f.insert=i().bind(null,"head"),f.domAPI=n(),f.insertStyleElement=g(),r()(u.A,f),u.A&&u.A.locals&&u.A.locals;var x=t("./node_modules/css-loader/dist/cjs.js!./style/notebook.css"),b={};b.styleTagTransform=j(),b.setAttributes=s(),b.insert=i().bind(null,"head"),b.domAPI=n(),b.insertStyleElement=g(),r()(x.A,b),x.A&&x.A.locals&&x.A.locals}}]);
+`,""]),t.d(a,{},{A:l})},"./node_modules/css-loader/dist/runtime/api.js"(o){o.exports=function(o){var a=[];return a.toString=function(){return this.map(function(a){var t="",e=void 0!==a[5];return a[4]&&(t+="@supports (".concat(a[4],") {")),a[2]&&(t+="@media ".concat(a[2]," {")),e&&(t+="@layer".concat(a[5].length>0?" ".concat(a[5]):""," {")),t+=o(a),e&&(t+="}"),a[2]&&(t+="}"),a[4]&&(t+="}"),t}).join("")},a.i=function(o,t,e,r,p){"string"==typeof o&&(o=[[null,o,void 0]]);var l={};if(e)for(var n=0;n<this.length;n++){var i=this[n][0];null!=i&&(l[i]=!0)}for(var d=0;d<o.length;d++){var s=[].concat(o[d]);e&&l[s[0]]||(void 0!==p&&(void 0===s[5]||(s[1]="@layer".concat(s[5].length>0?" ".concat(s[5]):""," {").concat(s[1],"}")),s[5]=p),t&&(s[2]&&(s[1]="@media ".concat(s[2]," {").concat(s[1],"}")),s[2]=t),r&&(s[4]?(s[1]="@supports (".concat(s[4],") {").concat(s[1],"}"),s[4]=r):s[4]="".concat(r)),a.push(s))}},a}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(o){o.exports=function(o){return o[1]}},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(o){var a=[];function t(o){for(var t=-1,e=0;e<a.length;e++)if(a[e].identifier===o){t=e;break}return t}function e(o,e){for(var r={},p=[],l=0;l<o.length;l++){var n=o[l],i=e.base?n[0]+e.base:n[0],d=r[i]||0,s="".concat(i," ").concat(d);r[i]=d+1;var c=t(s),g={css:n[1],media:n[2],sourceMap:n[3],supports:n[4],layer:n[5]};if(-1!==c)a[c].references++,a[c].updater(g);else{var v=function(o,a){var t=a.domAPI(a);return t.update(o),function(a){a?(a.css!==o.css||a.media!==o.media||a.sourceMap!==o.sourceMap||a.supports!==o.supports||a.layer!==o.layer)&&t.update(o=a):t.remove()}}(g,e);e.byIndex=l,a.splice(l,0,{identifier:s,updater:v,references:1})}p.push(s)}return p}o.exports=function(o,r){var p=e(o=o||[],r=r||{});return function(o){o=o||[];for(var l=0;l<p.length;l++){var n=t(p[l]);a[n].references--}for(var i=e(o,r),d=0;d<p.length;d++){var s=t(p[d]);0===a[s].references&&(a[s].updater(),a.splice(s,1))}p=i}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(o){var a={};o.exports=function(o,t){var e=function(o){if(void 0===a[o]){var t=document.querySelector(o);if(window.HTMLIFrameElement&&t instanceof window.HTMLIFrameElement)try{t=t.contentDocument.head}catch(o){t=null}a[o]=t}return a[o]}(o);if(!e)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");e.appendChild(t)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(o){o.exports=function(o){var a=document.createElement("style");return o.setAttributes(a,o.attributes),o.insert(a,o.options),a}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(o,a,t){o.exports=function(o){var a=t.nc;a&&o.setAttribute("nonce",a)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(o){o.exports=function(o){if("u"<typeof document)return{update:function(){},remove:function(){}};var a=o.insertStyleElement(o);return{update:function(t){var e,r,p;e="",t.supports&&(e+="@supports (".concat(t.supports,") {")),t.media&&(e+="@media ".concat(t.media," {")),(r=void 0!==t.layer)&&(e+="@layer".concat(t.layer.length>0?" ".concat(t.layer):""," {")),e+=t.css,r&&(e+="}"),t.media&&(e+="}"),t.supports&&(e+="}"),(p=t.sourceMap)&&"u">typeof btoa&&(e+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(p))))," */")),o.styleTagTransform(e,a,o.options)},remove:function(){var o;null===(o=a).parentNode||o.parentNode.removeChild(o)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(o){o.exports=function(o,a){if(a.styleSheet)a.styleSheet.cssText=o;else{for(;a.firstChild;)a.removeChild(a.firstChild);a.appendChild(document.createTextNode(o))}}},"./style/index.js"(o,a,t){var e=t("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),r=t.n(e),p=t("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),l=t.n(p),n=t("./node_modules/style-loader/dist/runtime/insertBySelector.js"),i=t.n(n),d=t("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),s=t.n(d),c=t("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),g=t.n(c),v=t("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),j=t.n(v),u=t("./node_modules/css-loader/dist/cjs.js!./style/catalog.css"),f={};f.styleTagTransform=j(),f.setAttributes=s(),f.insert=i().bind(null,"head"),f.domAPI=l(),f.insertStyleElement=g(),r()(u.A,f),u.A&&u.A.locals&&u.A.locals;var x=t("./node_modules/css-loader/dist/cjs.js!./style/notebook.css"),b={};b.styleTagTransform=j(),b.setAttributes=s(),b.insert=i().bind(null,"head"),b.domAPI=l(),b.insertStyleElement=g(),r()(x.A,b),x.A&&x.A.locals&&x.A.locals}}]);
