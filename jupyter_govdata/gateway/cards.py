@@ -187,8 +187,12 @@ class Cards:
 def _without_hidden(card: Asset, columns: tuple[Column, ...]) -> Asset:
     """Return the card with these columns, and no word of any other."""
     names = {column.name for column in columns}
+    # SECURITY: field ids count the columns, so a gap would tell of a hidden one (T22).
     shown = tuple(
-        c if names.issuperset(domain_columns(c.domain)) else replace(c, domain="") for c in columns
+        replace(
+            c, field_id=0, domain=c.domain if names.issuperset(domain_columns(c.domain)) else ""
+        )
+        for c in columns
     )
     subject = card.subject
     if subject is not None and not names.issuperset(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -147,6 +148,27 @@ def spoken(text: str) -> Iterator[tuple[str, bytes]]:
     yield text[:50], b"{}"
 
 
+def calls(
+    client: flight.FlightClient, options: flight.FlightCallOptions, sql: str
+) -> Iterator[Callable[[], Any]]:
+    """Yield every call of Flight that can hold a text."""
+
+    def act(name: str, body: bytes) -> list[bytes]:
+        found = client.do_action(flight.Action(name, body), options)
+        return [result.body.to_pybytes() for result in found]
+
+    for name, body in spoken(sql):
+        yield partial(act, name, body)
+    for descriptor in (
+        flight.FlightDescriptor.for_path(sql),
+        flight.FlightDescriptor.for_command(sql.encode()),
+    ):
+        yield partial(client.get_flight_info, descriptor, options)
+    for ticket in (sql.encode(), b"scan:" + sql.encode()):
+        yield lambda ticket=ticket: client.do_get(flight.Ticket(ticket), options).read_all()
+    yield lambda: list(client.list_flights(sql.encode(), options))
+
+
 @pytest.mark.attack(*SQL, surface="flight")
 @pytest.mark.parametrize("number", NUMBERS)
 def test_sql_in_any_text_of_the_protocol_is_run_by_nobody(
@@ -157,22 +179,7 @@ def test_sql_in_any_text_of_the_protocol_is_run_by_nobody(
     options = flight.FlightCallOptions(headers=[(b"authorization", token)])
     for text in texts(number):
         sql = filled(text)
-        calls = [
-            lambda n=name, b=body: [
-                r.body.to_pybytes() for r in client.do_action(flight.Action(n, b), options)
-            ]
-            for name, body in spoken(sql)
-        ]
-        path = flight.FlightDescriptor.for_path(sql)
-        command = flight.FlightDescriptor.for_command(sql.encode())
-        calls += [
-            lambda: client.get_flight_info(path, options),
-            lambda: client.get_flight_info(command, options),
-            lambda: client.do_get(flight.Ticket(sql.encode()), options).read_all(),
-            lambda: client.do_get(flight.Ticket(b"scan:" + sql.encode()), options).read_all(),
-            lambda: list(client.list_flights(sql.encode(), options)),
-        ]
-        for call in calls:
+        for call in calls(client, options, sql):
             try:
                 answer = call()
             except pa.ArrowException as exc:
