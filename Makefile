@@ -78,6 +78,11 @@ fuzz: $(VENV)/.test  ## Fuzz non-interference, policies and the wire: N=100000 S
 	GOVDATA_FUZZ_CASES=$(or $(N),2000) $(if $(SEED),GOVDATA_FUZZ_SEED=$(SEED)) \
 	  $(BIN)/python -m pytest --timeout=0 tests/fuzz $(ARGS)
 
+.PHONY: faults
+faults: $(VENV)/.test  ## Break things under load and check what must hold: N=1000 SEED=1
+	GOVDATA_TEST_ALL=1 GOVDATA_FAULT_LOOPS=$(or $(N),100) $(if $(SEED),GOVDATA_FUZZ_SEED=$(SEED)) \
+	  $(BIN)/python -m pytest -s --timeout=0 tests/faults $(ARGS)
+
 .PHONY: evidence
 evidence: $(VENV)/.test  ## Write docs/evidence.md from what suites wrote into docs/evidence/
 	$(BIN)/python -m tests.evidence render

@@ -43,7 +43,7 @@ from tests.fuzz.worlds import (
 )
 
 CASES = cases(150, 900)
-PER_WORLD = 60
+PER_WORLD = 30
 """Cases `n` of one world share `n // PER_WORLD`."""
 KNOWN = pa.table({"n": range(len(PIDS)), "pid": PIDS})
 
@@ -169,7 +169,10 @@ def sit(world: World, session: Session, user: str) -> Desk:
         known = [*table.versions[SIDES[0]][-1], *table.versions[SIDES[1]][-1], *rows]
         values = {c: constants([row[c] for row in known], kind) for c, kind in kinds.items()}
         sources.append(Source(name, kinds, values, count))
-    return Desk(world, session, plain, sources)
+    desk = Desk(world, session, plain, sources)
+    for source in sources:
+        assert not (wrong := desk.ask(Query(f"FROM {{{source.name}}} a"))), (world.number, wrong)
+    return desk
 
 
 SIMPLE: dict[str, Any] = {

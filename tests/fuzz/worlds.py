@@ -183,7 +183,7 @@ def draw_rules(draw: Choices, tables: Mapping[str, Table]) -> list[Rule]:
             continue
         rules.append(Rule(f"{name}-site", "permit", "select", None, asset, draw_site(draw)))
         for i in range(draw.between(0, 3)):
-            effect = draw.of(("permit", "permit", "forbid"))
+            effect = draw.of(("permit", "forbid"))
             when = R.condition(draw, columns, draw.between(0, 2), constant=False)
             rules.append(Rule(f"{name}-{i}", effect, "select", draw.of(whos), asset, when))
     return rules
