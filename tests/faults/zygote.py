@@ -36,7 +36,7 @@ class Zygote:
         return self._process.stdout.readline()
 
     def close(self) -> None:
-        """End it; gateways that it started stay."""
+        """End it, and with it the gateways that it started."""
         self._process.kill()
         self._process.wait()
         assert self._process.stdin is not None
@@ -46,13 +46,20 @@ class Zygote:
 
 
 def main() -> None:
-    """Fork a gateway for every line."""
+    """Fork a gateway for every line; all of them end with this process."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    held: list[int] = []
     for line in sys.stdin:
+        read, write = os.pipe()
+        held.append(write)
         if os.fork() == 0:
+            for end in held:
+                os.close(end)
+            os.dup2(read, 0)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
-            os._exit(gateway.main(["serve", "--lake", line.strip()]))
+            os._exit(gateway.main(["serve", "--child", "--lake", line.strip()]))
+        os.close(read)
 
 
 if __name__ == "__main__":
