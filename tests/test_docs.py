@@ -125,7 +125,8 @@ def test_storage_example_is_read_as_it_stands() -> None:
     text = (REFERENCE / "storage.md").read_text("utf-8")
     [example] = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     found = config.read_storages(tomllib.loads(example)["storage"])
-    assert {name: one.type for name, one in found.items()} == {"slides": "local", "trials": "s3"}
+    types = {name: one.type for name, one in found.items()}
+    assert types == {"slides": "local", "trials": "s3", "tables": "s3"}
 
 
 def test_environment_variables_are_documented() -> None:

@@ -36,8 +36,12 @@ ROOMS: dict[str, tuple[set[str], str]] = {
         ZERO | {"config", "policy", "stamps", "catalog", "storage", "ledger"},
         "gateway: the composer; the only place where data and permission meet",
     ),
+    "files": (
+        ZERO | {"config", "client", "query", "stamps"},
+        "kernel: reads what the gateway grants; a session asks for it",
+    ),
     "session": (
-        ZERO | {"config", "client", "query", "formats", "stamps"},
+        ZERO | {"config", "client", "files", "query", "formats", "stamps"},
         "kernel: the composer of what a surface needs",
     ),
     "notebook": (ZERO | {"config", "session", "query", "stamps"}, "surface"),

@@ -103,7 +103,7 @@ class ObjectReader:
             if connection is None:
                 continue
             try:
-                if connection.sock is None:
+                if not is_kept:
                     connection.connect()
                     connection.sock.settimeout(TIMEOUT)
                 connection.request(address.method, target, headers=headers)

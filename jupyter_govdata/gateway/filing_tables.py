@@ -20,7 +20,7 @@ from jupyter_govdata.gateway.filing_grants import Held
 from jupyter_govdata.gateway.filing_rows import URI
 from jupyter_govdata.gateway.scans import PreparedScan
 from jupyter_govdata.model.files import MAX_SIGN, FilesRequest, TableFiles
-from jupyter_govdata.model.scan import At, ScanRequest
+from jupyter_govdata.model.scan import At, Filter, Fragment, Project, Scan, ScanRequest
 from jupyter_govdata.storage.stores import Stores
 
 LEAST_ROWS = 65_536
@@ -59,7 +59,7 @@ class TableGrants:
 
     def offered(self, request: ScanRequest, prepared: PreparedScan) -> TableFiles | None:
         """Return the files of a scan that its client may read itself; None: it gets a stream."""
-        if not (self.are_granted and request.files and _is_plain(prepared)):
+        if not (self.are_granted and request.files and _is_plain(request, prepared)):
             return None
         try:
             known = self._grant(prepared)
@@ -108,14 +108,21 @@ class TableGrants:
         return known.held.expires - utc_now() > _LEFT
 
 
-def _is_plain(prepared: PreparedScan) -> bool:
+def _is_rows(fragment: Fragment) -> bool:
+    """Return True for rows of an asset, all of them or filtered, and nothing computed of them."""
+    while isinstance(fragment, Filter | Project):
+        fragment = fragment.input
+    return isinstance(fragment, Scan)
+
+
+def _is_plain(request: ScanRequest, prepared: PreparedScan) -> bool:
     """Return True if the files of a scan hold its rows as they are shown, and are worth it."""
-    plan, flat = prepared.plan, prepared.flat
+    plan = prepared.plan
     return (
-        prepared.decision.whole
+        _is_rows(request.fragment)
+        and prepared.decision.whole
         and not prepared.decision.now_dependent
         and not prepared.bound.masks
-        and flat.limit is None
         and 0 < len(plan.files) <= MAX_SIGN
         and plan.rows > LEAST_ROWS
         and plan.size > LEAST_BYTES

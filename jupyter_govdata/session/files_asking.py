@@ -12,6 +12,7 @@ from jupyter_govdata.client.connection import Connection
 from jupyter_govdata.client.endpoint import EmbeddedGateway, TeamGateway
 from jupyter_govdata.client.files import Files
 from jupyter_govdata.errors import AccessDeniedError, ConfigError
+from jupyter_govdata.files.tables import TableScans
 from jupyter_govdata.model.asset import asset_name
 from jupyter_govdata.model.files import FilesRequest
 from jupyter_govdata.model.predicate import TRUE, Predicate
@@ -38,6 +39,7 @@ class FilesMixin:
     _connection: Connection
     _endpoint: EmbeddedGateway | TeamGateway
     _purpose: str | None
+    _tables: TableScans
 
     @property
     def wall(self) -> str:
@@ -229,6 +231,7 @@ class FilesMixin:
             granted.close()
         self._opened.clear()
         self._copies.close()
+        self._tables.close()
 
 
 def _nothing_read() -> Mapping[str, Any]:

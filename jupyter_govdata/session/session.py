@@ -17,6 +17,7 @@ from jupyter_govdata.client.connection import DEFAULT_TIMEOUT, Connection
 from jupyter_govdata.client.endpoint import EmbeddedGateway, TeamGateway
 from jupyter_govdata.client.scan import FlightScan
 from jupyter_govdata.errors import ConfigError, LoadError
+from jupyter_govdata.files.tables import FileScan, TableScans
 from jupyter_govdata.formats import Source, open_source
 from jupyter_govdata.model.asset import Snapshot, asset_name
 from jupyter_govdata.model.pins import Pins
@@ -61,6 +62,7 @@ class Session(FilesMixin, BrowsingMixin, HoldingMixin, RequestingMixin):
         self._me: dict[str, Any] = self._connection.act("whoami")
         self._purpose = purpose
         self._pins = pins or Pins()
+        self._tables = TableScans(self._connection)
         self.catalog = SessionCatalog(self._act, self.view)
         self._engine = QueryEngine(self, scan_cache=scan_cache)
 
@@ -152,12 +154,14 @@ class Session(FilesMixin, BrowsingMixin, HoldingMixin, RequestingMixin):
             )
         )
 
-    def open_scan(self, request: ScanRequest) -> FlightScan:
+    def open_scan(self, request: ScanRequest) -> FlightScan | FileScan:
         """Plan a governed scan; nothing is read before its reader is.
 
         Raises:
             GovDataError: Whatever the gateway answers.
         """
+        if self._me.get("table_files"):
+            return self._tables.open(request)
         return FlightScan(self._connection, request)
 
     # -- reading -----------------------------------------------------------------------------

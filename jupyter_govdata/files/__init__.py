@@ -1,0 +1,1 @@
+"""Files under governance, as the kernel reads them."""
