@@ -68,9 +68,15 @@ format: $(VENV)/.test  ## Format the code
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: $(VENV)/.test  ## Run the benchmarks; results go to benchmarks/results/
-	mkdir -p benchmarks/results
-	$(BIN)/python benchmarks/queries.py $(ARGS) | tee benchmarks/results/queries.txt
+bench: $(VENV)/.test  ## Run the benchmarks beside installed peers; tables go to benchmarks/results/
+	cd benchmarks && ../$(BIN)/python peers.py --results results $(ARGS)
+	cd benchmarks && ../$(BIN)/python magics.py --big 1000000 | tee results/magics.txt
+	cd benchmarks && ../$(BIN)/python queries.py --rows 1000000 | tee results/queries.txt
+	cd benchmarks && ../$(BIN)/python rerun.py --runs 1 | tee results/rerun.txt
+
+.PHONY: load
+load: $(VENV)/.test  ## Put a gateway under load: ARGS='--seconds 3600 --kernels 16'
+	$(BIN)/python benchmarks/load.py --results benchmarks/results $(ARGS)
 
 # One number draws a case, so a failing one is seen again by `make fuzz N=1 SEED=<its number>`.
 .PHONY: fuzz
