@@ -8,6 +8,8 @@ import shutil
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ("tests.attacks.counting", "tests.canary_scan")
+
 ALL = os.environ.get("GOVDATA_TEST_ALL") == "1"
 """Set by `make test-all`."""
 

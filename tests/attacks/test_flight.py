@@ -41,6 +41,7 @@ from jupyter_govdata.model.predicate import And, Compare, In, IsNull, Predicate
 from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.model.wire import canonical_json, fragment_to_wire
 from jupyter_govdata.stamps.verify import verify_receipt
+from tests.canaries import canary
 from tests.gateway.world import CARDS, CONSENTED, FILES, PATIENTS, POLICIES, World, make_world
 
 
@@ -148,7 +149,7 @@ def test_projection_of_a_hidden_and_of_a_missing_column_give_the_same_answer(wor
 def test_predicate_on_a_hidden_column_is_refused_before_anything_is_read(world):
     """T26, T38."""
     with pytest.raises(ColumnNotFoundError):
-        read(world.connect("ana"), where(Compare("secret", "=", "secret 1"), "study"))
+        read(world.connect("ana"), where(Compare("secret", "=", canary("hidden", 1)), "study"))
 
 
 def test_predicate_on_a_masked_column_sees_the_mask_not_the_value(world):

@@ -17,6 +17,7 @@ from jupyter_govdata.gateway.composer import Gateway, initialise
 from jupyter_govdata.gateway.lake import write_run_file
 from jupyter_govdata.gateway.loading import LoadRequest
 from jupyter_govdata.gateway.server import Server
+from tests.canaries import canary
 
 PRINCIPALS = """
 groups:
@@ -142,7 +143,7 @@ PATIENTS = pa.table(
             pa.timestamp("us", "UTC"),
         ),
         "arm": [("placebo", "high", "low", "it's", "ünï", None)[i % 6] for i in range(40)],
-        "secret": [f"secret {i}" for i in range(40)],
+        "secret": [canary("hidden", i) for i in range(40)],
     }
 )
 CONSENTED = frozenset(f"P{i:03d}" for i in range(1, 41) if i % 3)
