@@ -1,13 +1,17 @@
-"""The browser of the browser tests: one a module."""
+"""The browser of the browser tests, one a module; and a team that works in notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from jupyter_govdata.session import Session, connect
 from tests.browser.desk import CHROMIUM, MINUTE
+from tests.browser.lab import Lab
+from tests.browser.world import build
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +23,24 @@ def browser() -> Iterator[Browser]:
         )
         yield made
         made.close()
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lake of the tests about notebooks."""
+    return build(tmp_path_factory.mktemp("lake"))
+
+
+@pytest.fixture(scope="session")
+def dina(lake: Path) -> Iterator[Session]:
+    """The steward, who works elsewhere; her session keeps the gateway running."""
+    with connect(lake, user="dina") as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, lake: Path, dina: Session) -> Iterator[Lab]:
+    """The JupyterLab of Ana."""
+    who = {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
+    with Lab(tmp_path_factory.mktemp("ana"), who) as made:
+        yield made

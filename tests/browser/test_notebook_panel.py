@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from jupyter_govdata.session import Session, connect
+from jupyter_govdata.session import Session
 from jupyter_govdata.stamps.folding import fold_stamps
 from tests.browser import desk as desks
 from tests.browser.desk import MINUTE, Desk
 from tests.browser.lab import Lab
-from tests.browser.world import COUNT, LOAD, WIDE, build, wide
+from tests.browser.world import COUNT, LOAD, WIDE, wide
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 OURS = (".jp-govdata-notebook", ".jp-govdata-stamp", ".jp-govdata-status")
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("lake"))
-
-
-@pytest.fixture(scope="module")
-def dina(lake: Path) -> Iterator[Session]:
-    """The steward, who works elsewhere; her session keeps the gateway running."""
-    with connect(lake, user="dina") as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, lake: Path, dina: Session) -> Iterator[Lab]:
-    who = {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
-    with Lab(tmp_path_factory.mktemp("ana"), who) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,17 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from jupyter_govdata.model.stamp import STAMP_MIME
-from jupyter_govdata.session import Session, connect
+from jupyter_govdata.session import Session
 from tests.browser.desk import MINUTE
 from tests.browser.desk import desk as seat
 from tests.browser.lab import Lab, cells
-from tests.browser.world import COUNT, LOAD, build
+from tests.browser.world import COUNT, LOAD
 from tests.stamps.folding_cases import ran
 from tests.stamps.notebooks import notebook, query_cell, stamp
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 EVIL = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\'"&lt;b&gt;'
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("lake"))
-
-
-@pytest.fixture(scope="module")
-def dina(lake: Path) -> Iterator[Session]:
-    with connect(lake, user="dina") as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, lake: Path, dina: Session) -> Iterator[Lab]:
-    who = {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
-    with Lab(tmp_path_factory.mktemp("ana"), who) as made:
-        yield made
 
 
 def poisoned(value: Any) -> Any:
@@ -152,5 +133,12 @@ def test_notebook_7_shows_stamps_and_the_panel(
         panel = desk.page.get_by_role("region", name="Data of the notebook")
         expect(panel.locator(".jp-govdata-nb-cell")).to_contain_text("intact")
         desk.pictures("notebook-seven")
+        desk.catalog()
+        desk.show("trials.patients").get_by_role("button", name="Insert query").click()
+        desk.page.wait_for_function(
+            "() => [...window.jupyterapp.shell.currentWidget.model.cells].some("
+            "c => c.sharedModel.getSource().includes('FROM trials.patients\\nLIMIT 20'))"
+        )
+        desk.picture("catalog-seven")
         # UPSTREAM: Notebook 7.6 fails so in its own settings, without this extension, too.
         desk.errors[:] = [e for e in desk.errors if "reading 'schema'" not in e.message]
