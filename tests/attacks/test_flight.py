@@ -81,6 +81,7 @@ def bearer(world: World, user: str) -> str:
 # -- other assets, hidden names ----------------------------------------------------------------
 
 
+@pytest.mark.attack("T01", "T20", "T46", "T72", surface="flight")
 @pytest.mark.parametrize(
     "name",
     [
@@ -111,6 +112,7 @@ def test_scan_of_an_asset_not_for_me_and_of_a_missing_one_give_the_same_answer(w
     assert caught.value.to_wire() == expected.to_wire()
 
 
+@pytest.mark.attack("T72", "T73", surface="flight")
 @pytest.mark.parametrize("action", ["view", "versions"])
 @pytest.mark.parametrize("name", ["trials.hidden", "trials.missing"])
 def test_catalog_call_on_a_hidden_asset_answers_as_for_a_missing_one(world, action, name):
@@ -120,6 +122,7 @@ def test_catalog_call_on_a_hidden_asset_answers_as_for_a_missing_one(world, acti
     assert caught.value.to_wire() == NotVisibleError.for_asset(name).to_wire()
 
 
+@pytest.mark.attack("T73", surface="flight")
 def test_listing_and_search_show_only_what_may_be_discovered(world):
     """T73."""
     ana = world.connect("ana")
@@ -130,6 +133,7 @@ def test_listing_and_search_show_only_what_may_be_discovered(world):
     assert world.connect("nobody").act("names")["names"] == ["trials.wide"]
 
 
+@pytest.mark.attack("T81", surface="flight")
 def test_explain_as_somebody_else_without_manage_is_refused(world):
     with pytest.raises(RefusalError):
         world.connect("ana").act("explain_as", {"asset": "trials.patients", "as": "dina"})
@@ -138,6 +142,7 @@ def test_explain_as_somebody_else_without_manage_is_refused(world):
 # -- columns and masks -------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T22", "T23", surface="flight")
 @pytest.mark.parametrize("column", ["secret", "no_such_column", "rowid", "filename", "*", ""])
 def test_projection_of_a_hidden_and_of_a_missing_column_give_the_same_answer(world, column):
     """T22, T23: hidden columns do not exist."""
@@ -146,12 +151,14 @@ def test_projection_of_a_hidden_and_of_a_missing_column_give_the_same_answer(wor
     assert caught.value.message == f"`trials.patients` shows you no column `{column}`"
 
 
+@pytest.mark.attack("T26", "T38", surface="flight")
 def test_predicate_on_a_hidden_column_is_refused_before_anything_is_read(world):
     """T26, T38."""
     with pytest.raises(ColumnNotFoundError):
         read(world.connect("ana"), where(Compare("secret", "=", canary("hidden", 1)), "study"))
 
 
+@pytest.mark.attack("T26", surface="flight")
 def test_predicate_on_a_masked_column_sees_the_mask_not_the_value(world):
     """T26: a raw identifier matches nothing, neither by equality nor by range nor by NULL."""
     ana = world.connect("ana")
@@ -166,6 +173,7 @@ def test_predicate_on_a_masked_column_sees_the_mask_not_the_value(world):
     assert read(ana, where(Compare("birth", "=", exact))).num_rows == 1
 
 
+@pytest.mark.attack("T26", "T27", surface="flight")
 def test_range_probes_on_a_masked_column_do_not_narrow_down_the_value(world):
     """T26, T27: bisecting birth dates finds 1 January only."""
     ana = world.connect("ana")
@@ -175,6 +183,7 @@ def test_range_probes_on_a_masked_column_do_not_narrow_down_the_value(world):
     }
 
 
+@pytest.mark.attack("T24", surface="flight")
 def test_constant_of_another_type_is_refused_and_never_cast(world):
     """T24: no cast, so no cast error that tells of a denied row."""
     for predicate in (
@@ -188,6 +197,7 @@ def test_constant_of_another_type_is_refused_and_never_cast(world):
             read(world.connect("ana"), where(predicate))
 
 
+@pytest.mark.attack("T11", "T12", surface="flight")
 @pytest.mark.parametrize(
     "fragment",
     [
@@ -227,6 +237,7 @@ def test_fragment_outside_the_protocol_is_refused(world, fragment):
     assert isinstance(error, ProtocolError)
 
 
+@pytest.mark.attack("T12", "T21", surface="flight")
 def test_names_with_quotes_and_sql_are_only_names(world):
     """T12, T21."""
     for name in ('study" OR 1=1 --', "study'; ATTACH ':memory:'", "study\x00", "a" * 1_000):
@@ -236,6 +247,7 @@ def test_names_with_quotes_and_sql_are_only_names(world):
     assert read(world.connect("ana"), where(Compare("study", "=", hostile))).num_rows == 0
 
 
+@pytest.mark.attack("T82", surface="flight")
 def test_deeply_nested_and_oversized_messages_are_refused(world):
     """T82."""
     token = bearer(world, "ana")
@@ -256,6 +268,7 @@ def test_deeply_nested_and_oversized_messages_are_refused(world):
     assert read(world.connect("ana"), Scan("trials.patients")).num_rows == 10
 
 
+@pytest.mark.attack("T01", "T06", surface="flight")
 def test_descriptor_path_and_other_flight_calls_are_closed(world):
     """T01, T06: only commands, only this protocol."""
     token = bearer(world, "dina")
@@ -276,6 +289,7 @@ def test_descriptor_path_and_other_flight_calls_are_closed(world):
 # -- rows and row counts -----------------------------------------------------------------------
 
 
+@pytest.mark.attack("T36", surface="flight")
 def test_row_filter_holds_without_and_with_every_kind_of_pushed_condition(world):
     ana = world.connect("ana")
     allowed = {(r["age"], r["dose"]) for r in PATIENTS.to_pylist() if r["study"] == "S1"}
@@ -292,18 +306,21 @@ def test_row_filter_holds_without_and_with_every_kind_of_pushed_condition(world)
         assert set(table.column("study").to_pylist()) <= {"S1"}
 
 
+@pytest.mark.attack("T61", surface="flight")
 def test_consent_filter_returns_consented_subjects_only(world):
     """T61."""
     table = read(world.connect("miko"), Project(Scan("trials.patients"), ("birth",)))
     assert table.num_rows == len(CONSENTED)
 
 
+@pytest.mark.attack("T31", surface="flight")
 def test_empty_projection_counts_visible_rows_only(world):
     """T31: counting rows counts mine."""
     scan = FlightScan(world.connect("ana"), ScanRequest(Project(Scan("trials.patients"), ())))
     assert sum(b.num_rows for b in scan.reader()) == 10
 
 
+@pytest.mark.attack("T28", "T31", "T32", surface="flight")
 def test_flight_info_tells_no_totals(world):
     """T28, T31, T32: neither rows nor bytes of the raw table."""
     client = flight.FlightClient(world.server.address)
@@ -314,6 +331,7 @@ def test_flight_info_tells_no_totals(world):
     client.close()
 
 
+@pytest.mark.attack("T31", surface="flight")
 def test_versions_of_a_filtered_asset_tell_no_row_counts_nor_provenance(world):
     """T31."""
     page = world.connect("ana").act("versions", {"asset": "trials.patients"})
@@ -324,6 +342,7 @@ def test_versions_of_a_filtered_asset_tell_no_row_counts_nor_provenance(world):
         assert snapshot["provenance"] == {}
 
 
+@pytest.mark.attack("T22", "T31", surface="flight")
 def test_card_of_a_filtered_asset_tells_no_row_counts_nor_hidden_columns(world):
     """T22, T31."""
     card = world.connect("ana").act("view", {"asset": "trials.patients"})
@@ -334,6 +353,7 @@ def test_card_of_a_filtered_asset_tells_no_row_counts_nor_hidden_columns(world):
     assert whole["snapshot"]["total_rows"] == PATIENTS.num_rows
 
 
+@pytest.mark.attack("T22", surface="flight")
 def test_card_names_no_subject_column_that_is_hidden(fresh_world):
     """T22: neither as the subject nor inside a domain."""
     card = CARDS.replace(
@@ -350,6 +370,7 @@ def test_card_names_no_subject_column_that_is_hidden(fresh_world):
     assert domains["study"] == "T:study"
 
 
+@pytest.mark.attack("T22", surface="flight")
 def test_card_tells_units_of_visible_columns_and_of_no_hidden_one(fresh_world):
     """T22."""
     text = "secret: {description: Free text., "
@@ -364,6 +385,7 @@ def test_card_tells_units_of_visible_columns_and_of_no_hidden_one(fresh_world):
     assert "trials.patients" not in json.dumps(found)
 
 
+@pytest.mark.attack("T61", surface="flight")
 def test_old_snapshot_is_filtered_by_todays_consent(fresh_world):
     """T61: time travel does not travel back in permission."""
     miko = fresh_world.connect("miko")
@@ -380,6 +402,7 @@ def test_old_snapshot_is_filtered_by_todays_consent(fresh_world):
 # -- purposes ----------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T56", surface="flight")
 def test_unknown_and_unpermitted_purposes_are_refused(world):
     ana = world.connect("ana")
     with pytest.raises(PurposeError):
@@ -388,6 +411,7 @@ def test_unknown_and_unpermitted_purposes_are_refused(world):
         read(ana, Scan("trials.patients"), "marketing")
 
 
+@pytest.mark.attack("T33", surface="flight")
 def test_another_purpose_gives_other_pseudonyms(world):
     """T33: the same patient cannot be followed across purposes, nor found by a dictionary."""
     miko = world.connect("miko")
@@ -441,6 +465,7 @@ def tickets_of(world: World, user: str, fragment: Fragment) -> list[bytes]:
     return [t.ticket for t in tickets]
 
 
+@pytest.mark.attack("T56", surface="flight")
 def test_ticket_of_another_principal_is_useless(world):
     """T56."""
     [ticket] = tickets_of(world, "dina", Scan("trials.patients"))
@@ -450,6 +475,7 @@ def test_ticket_of_another_principal_is_useless(world):
     assert isinstance(error, ProtocolError | AuthenticationError)
 
 
+@pytest.mark.attack("T51", surface="flight")
 def test_ticket_is_good_once(world):
     [ticket] = tickets_of(world, "ana", Scan("trials.patients"))
     ana = world.connect("ana")
@@ -458,6 +484,7 @@ def test_ticket_is_good_once(world):
         ana.get(flight.Ticket(ticket)).read_all()
 
 
+@pytest.mark.attack("T47", surface="flight")
 def test_forged_and_altered_tickets_are_refused(world):
     [ticket] = tickets_of(world, "ana", Scan("trials.patients"))
     token = bearer(world, "ana")
@@ -479,6 +506,7 @@ def test_forged_and_altered_tickets_are_refused(world):
 # -- change while reading ----------------------------------------------------------------------
 
 
+@pytest.mark.attack("T64", surface="flight")
 def test_policy_change_stops_a_running_stream_at_the_next_batch(fresh_world):
     """T64."""
     wide = pa.table({"n": pa.array(range(3_000_000), pa.int64())})
@@ -511,6 +539,7 @@ def test_unrelated_change_leaves_a_running_stream_alone(fresh_world):
     assert rows + sum(b.num_rows for b in reader) == wide.num_rows
 
 
+@pytest.mark.attack("T50", surface="flight")
 def test_consent_withdrawn_between_plan_and_read_is_respected(fresh_world):
     """T50: a ticket planned under the old consent does not read under it."""
     miko = fresh_world.connect("miko")
@@ -524,6 +553,7 @@ def test_consent_withdrawn_between_plan_and_read_is_respected(fresh_world):
     assert read(miko, Scan("trials.patients")).num_rows == len(CONSENTED) - 1
 
 
+@pytest.mark.attack("T64", "T65", surface="flight")
 def test_concurrent_epoch_changes_never_show_a_denied_row(fresh_world):
     """T64, T65: while consent flips, every answer is that of some consent state."""
     miko = fresh_world.connect("miko")
@@ -553,6 +583,7 @@ def test_concurrent_epoch_changes_never_show_a_denied_row(fresh_world):
     assert set(counts) <= {len(CONSENTED), len(CONSENTED) - 1}
 
 
+@pytest.mark.attack("T63", surface="flight")
 def test_removed_permit_closes_the_asset(fresh_world):
     """T63."""
     fresh_world.apply(policies=POLICIES.split('@id("clinical-read")')[0])
@@ -563,6 +594,7 @@ def test_removed_permit_closes_the_asset(fresh_world):
 # -- writing -----------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T13", "T81", surface="flight")
 @pytest.mark.parametrize("asset", ["trials.patients", "trials.hidden", "trials.new", "other.new"])
 @pytest.mark.parametrize("mode", ["create", "append", "overwrite"])
 def test_load_without_publish_is_refused_and_changes_nothing(world, asset, mode):
@@ -578,6 +610,7 @@ def test_load_without_publish_is_refused_and_changes_nothing(world, asset, mode)
     assert len(world.gateway.catalog.versions("trials.patients")) == versions
 
 
+@pytest.mark.attack("T81", surface="flight")
 @pytest.mark.parametrize(
     "action",
     [
@@ -608,6 +641,7 @@ def test_steward_calls_by_an_analyst_are_refused(world, action):
     assert world.gateway.ledger.epoch() == epoch
 
 
+@pytest.mark.attack("T45", surface="flight")
 def test_provenance_from_a_client_does_not_replace_what_the_gateway_knows(fresh_world):
     table = pa.table({"x": [1]})
     answer = fresh_world.connect("dina").put(
@@ -628,6 +662,7 @@ def test_provenance_from_a_client_does_not_replace_what_the_gateway_knows(fresh_
 # -- limits, errors, records -------------------------------------------------------------------
 
 
+@pytest.mark.attack("T82", surface="flight")
 def test_concurrent_streams_of_one_principal_are_limited(tmp_path):
     """T82."""
     small = make_world(tmp_path, Limits(streams_per_principal=4))
@@ -643,6 +678,7 @@ def test_concurrent_streams_of_one_principal_are_limited(tmp_path):
     small.close()
 
 
+@pytest.mark.attack("T82", surface="flight")
 def test_connection_that_sends_garbage_does_not_disturb_others(world):
     """T82."""
     host, port = world.server.address.removeprefix("grpc://").rsplit(":", 1)
@@ -651,6 +687,7 @@ def test_connection_that_sends_garbage_does_not_disturb_others(world):
     assert read(world.connect("ana"), Scan("trials.patients")).num_rows == 10
 
 
+@pytest.mark.attack("T25", "T57", surface="flight")
 def test_errors_hold_no_value_path_or_token(fresh_world):
     """T25, T57: a broken file tells its asset, and nothing of the file."""
     plan_dir = fresh_world.lake / "warehouse"
@@ -663,6 +700,7 @@ def test_errors_hold_no_value_path_or_token(fresh_world):
         assert leak not in text
 
 
+@pytest.mark.attack("T75", surface="flight")
 def test_every_answer_is_in_the_audit_chain_before_it_is_given(fresh_world):
     """Invariant 4, T75."""
     ledger = fresh_world.gateway.ledger
@@ -697,6 +735,7 @@ def test_scan_that_is_stopped_early_has_its_signed_receipt(fresh_world):
     assert receipt.asset == "trials.wide"
 
 
+@pytest.mark.attack("T81", surface="flight")
 def test_parsed_governance_that_a_steward_sends_along_is_not_believed(fresh_world):
     """Only the texts count: what they parse to is made by the gateway."""
     files = {**FILES, COMPILED: fresh_world.gateway.ledger.state().files[COMPILED]}
@@ -715,6 +754,7 @@ def test_stored_governance_that_was_changed_behind_our_back_is_parsed_again(fres
         read(fresh_world.connect("ana"), Scan("trials.patients"))
 
 
+@pytest.mark.attack("T82", surface="flight")
 def test_scan_over_its_deadline_is_stopped(tmp_path):
     """T82."""
     hurried = make_world(tmp_path, Limits(scan_seconds=0))
@@ -723,6 +763,7 @@ def test_scan_over_its_deadline_is_stopped(tmp_path):
     hurried.close()
 
 
+@pytest.mark.attack("T82", surface="flight")
 def test_load_batch_over_the_limit_is_refused_and_leaves_no_asset(tmp_path):
     """T82."""
     small = make_world(tmp_path, Limits(load_batch_bytes=10_000))

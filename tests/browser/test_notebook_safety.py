@@ -33,6 +33,7 @@ def poisoned(value: Any) -> Any:
     return EVIL if value in free else value
 
 
+@pytest.mark.attack("T76", surface="stored")
 def test_stamp_of_a_stranger_is_text_and_nothing_else(lab: Lab, browser: Browser) -> None:
     cell = ran(id="evil")
     body = poisoned(cell.outputs[0].data[STAMP_MIME])
@@ -66,6 +67,7 @@ def test_stamp_of_a_stranger_is_text_and_nothing_else(lab: Lab, browser: Browser
         assert desk.violations(".jp-govdata-stamp", ".jp-govdata-notebook") == []
 
 
+@pytest.mark.attack("T78", "T84", surface="stored")
 def test_forged_stamp_is_called_forged(lab: Lab, browser: Browser) -> None:
     forged = notebook(query_cell("SELECT 1", stamp("SELECT 1", {"trials.patients": 11}), id="f"))
     with seat(browser, lab) as desk:

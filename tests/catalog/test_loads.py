@@ -193,6 +193,7 @@ def test_write_column_without_values_goes_into_any_column(catalog: Catalog) -> N
     assert read(catalog, NAME)[1] == {"x": None, "l": None}
 
 
+@pytest.mark.attack("T20", surface="stored")
 def test_write_look_alike_columns_are_refused(catalog: Catalog) -> None:
     with pytest.raises(CatalogError, match="cannot be told apart"):
         catalog.write(NAME, pa.table([[1], [2]], names=["Age", "age"]), mode="create")

@@ -248,6 +248,7 @@ def ask_world(served: Served, numbers: range) -> int:
     return asked
 
 
+@pytest.mark.attack("T24", "T26", "T36", "T37", "T80", surface="api")
 @pytest.mark.more
 @pytest.mark.timeout(0)
 def test_queries_over_two_worlds_that_differ_in_hidden_values_answer_alike(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_browse_without_text_counts_what_is_visible_only(world: World) -> None:
     assert {f.value for f in whole.facets["modality"]} == {"clinical", "unheard"}
 
 
+@pytest.mark.attack("T73", surface="flight")
 @pytest.mark.parametrize("text", ["hidden", "unheard", "X9", "know", "secret", "free text"])
 def test_word_of_something_hidden_finds_nothing(world: World, text: str) -> None:
     page = browse(world, "ana", text=text)
@@ -64,6 +65,7 @@ def test_word_of_something_hidden_finds_nothing(world: World, text: str) -> None
     assert browse(world, "dina", text=text).total == 1
 
 
+@pytest.mark.attack("T72", "T73", surface="flight")
 def test_answers_hold_no_hidden_name_whatever_is_asked(world: World) -> None:
     ana = world.connect("ana")
     asked = [
@@ -147,6 +149,7 @@ def test_unknown_purpose_is_refused(world: World) -> None:
         world.connect("ana").act("browse", {"purpose": "fun"})
 
 
+@pytest.mark.attack("T72", surface="flight")
 @pytest.mark.parametrize("action", ["lineage", "citation", "versions", "compare_versions"])
 def test_hidden_asset_is_answered_as_a_missing_one(world: World, action: str) -> None:
     ana = world.connect("ana")
@@ -203,6 +206,7 @@ def lineage(world: World, user: str, asset: str, depth: int = 3) -> Lineage:
     return lineage_from_wire(world.connect(user).act("lineage", {"asset": asset, "depth": depth}))
 
 
+@pytest.mark.attack("T72", surface="flight")
 def test_hidden_neighbour_leaves_no_trace_and_is_no_bridge(world: World) -> None:
     """patients -> hidden -> wide: who may not see the middle sees two assets by themselves."""
     edges = world.gateway.ledger.lineage

@@ -59,11 +59,13 @@ def test_whole_table_grant_stays_with_its_snapshot(world: World) -> None:
     assert rows_of(dina, table_grant(dina, at=At(snapshot_id=grant.snapshot_id))) == ROWS
 
 
+@pytest.mark.attack("T58", surface="flight")
 def test_filtered_or_masked_table_is_not_granted(world: World) -> None:
     with pytest.raises(AccessDeniedError, match="not seen as it is stored"):
         table_grant(Reader(world.connect("ana")))
 
 
+@pytest.mark.attack("T58", surface="flight")
 def test_table_with_a_dropped_column_is_not_granted(world: World) -> None:
     """The column stands in the old files still."""
     world.gateway.catalog.drop_column("imaging.slides", "study")
@@ -71,6 +73,7 @@ def test_table_with_a_dropped_column_is_not_granted(world: World) -> None:
         table_grant(Reader(world.connect("dina")))
 
 
+@pytest.mark.attack("T58", surface="flight")
 def test_table_with_deleted_rows_is_not_granted(world: World) -> None:
     """The rows stand in the files still, or the files were written anew without them."""
     world.gateway.catalog.delete("imaging.slides", Compare("patient", "=", "P0"))
@@ -82,6 +85,7 @@ def test_table_with_deleted_rows_is_not_granted(world: World) -> None:
     assert "P0" not in {one["patient"] for one in rows_of(dina, grant)}
 
 
+@pytest.mark.attack("T50", surface="flight")
 def test_whole_table_grant_ends_with_the_policy_that_gave_it(world: World) -> None:
     dina = Reader(world.connect("dina"))
     grant = table_grant(dina)

@@ -151,6 +151,7 @@ def test_grant_of_a_key_names_the_same_file_again(ana: Reader, miko: Reader) -> 
     assert not set(others) & set(first["key"].to_pylist())
 
 
+@pytest.mark.attack("T72", surface="flight")
 def test_grant_refuses_what_is_hidden_like_what_is_missing(world: World) -> None:
     reader = Reader(world.connect("nobody"))
     told = []
@@ -173,6 +174,7 @@ def test_grant_of_a_table_is_refused(world: World) -> None:
         Reader(world.connect("dina")).grant("governance.consent")
 
 
+@pytest.mark.attack("T59", "T75", surface="flight")
 def test_grant_is_in_the_audit_chain_before_its_bytes(world: World, ana: Reader) -> None:
     grant = ana.grant()
     ana.read(grant, 0)
@@ -190,6 +192,7 @@ def test_grant_is_in_the_audit_chain_before_its_bytes(world: World, ana: Reader)
 # -- whose it is -------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T56", surface="flight")
 def test_grant_is_useless_to_another_principal(ana: Reader, miko: Reader) -> None:
     grant = ana.grant()
     forged = [
@@ -213,6 +216,7 @@ def test_grant_handle_is_in_no_repr(world: World, ana: Reader) -> None:
     assert "files/" not in repr(held)
 
 
+@pytest.mark.attack("T56", "T66", surface="flight")
 def test_grant_made_up_expired_or_gone_is_one_answer(world: World, ana: Reader) -> None:
     grant = ana.grant()
     for _ in range(GRANTS_PER_PRINCIPAL):
@@ -226,12 +230,14 @@ def test_grant_made_up_expired_or_gone_is_one_answer(world: World, ana: Reader) 
     assert str(pushed_out.value) == str(made_up.value)
 
 
+@pytest.mark.attack("T48", surface="flight")
 @pytest.mark.parametrize("index", [4, 10**12, 2**62])
 def test_grant_has_no_file_beyond_its_rows(ana: Reader, index: int) -> None:
     with pytest.raises(ProtocolError):
         ana.read(ana.grant(), index)
 
 
+@pytest.mark.attack("T82", surface="flight")
 @pytest.mark.parametrize(
     "ticket",
     [b"file:", b"file:{}", b'file:{"grant":1}', b"files:[]", b'files:{"grant":"x","offset":-1}'],
@@ -244,6 +250,7 @@ def test_ticket_that_is_malformed_is_refused(ana: Reader, ticket: bytes) -> None
 # -- permission is current ---------------------------------------------------------------------
 
 
+@pytest.mark.attack("T50", "T51", surface="flight")
 def test_consent_withdrawn_refuses_that_file_at_the_next_read(world: World, miko: Reader) -> None:
     grant = miko.grant()
     at = miko.indexes(grant)
@@ -261,6 +268,7 @@ def test_consent_withdrawn_refuses_that_file_at_the_next_read(world: World, miko
     assert miko.read(grant, at["s1.svs"]) == CONTENT["s1.svs"]
 
 
+@pytest.mark.attack("T64", surface="flight")
 def test_consent_withdrawn_stops_a_stream_between_two_batches(world: World, miko: Reader) -> None:
     grant = miko.grant()
     held = world.gateway.filing.held("miko", grant.grant)
@@ -276,6 +284,7 @@ def test_consent_withdrawn_stops_a_stream_between_two_batches(world: World, miko
     assert held.basis.rows.part(0, 7).column("\0uri").null_count == 1
 
 
+@pytest.mark.attack("T64", surface="flight")
 def test_policy_changed_decides_the_grant_again(world: World, ana: Reader) -> None:
     grant = ana.grant()
     before = ana.indexes(grant)
@@ -296,6 +305,7 @@ def test_asset_hidden_after_the_grant_is_as_if_missing(world: World, ana: Reader
         ana.read(grant, 0)
 
 
+@pytest.mark.attack("T50", surface="flight")
 def test_row_that_leaves_the_inventory_is_withdrawn(world: World, ana: Reader) -> None:
     grant, pinned_at = ana.grant(), world.gateway.catalog.resolve("imaging.slides").snapshot_id
     pinned = ana.grant(at=At(snapshot_id=pinned_at))
@@ -308,6 +318,7 @@ def test_row_that_leaves_the_inventory_is_withdrawn(world: World, ana: Reader) -
     assert ana.read(pinned, at["s2.svs"]) == CONTENT["s2.svs"]
 
 
+@pytest.mark.attack("T66", surface="flight")
 def test_principal_removed_opens_nothing(world: World, ana: Reader) -> None:
     grant = ana.grant()
     held = world.gateway.filing.held("ana", grant.grant)
@@ -319,6 +330,7 @@ def test_principal_removed_opens_nothing(world: World, ana: Reader) -> None:
     assert held.principal == "ana"
 
 
+@pytest.mark.attack("T52", surface="flight")
 def test_large_grant_is_mapped_and_decided_again_alike(world: World, miko: Reader) -> None:
     rows(world)
     many = [row(f"files/x{i}.svs", b"x", f"P{i % 8}", "S1") for i in range(60_000)]
@@ -348,6 +360,7 @@ def test_large_grant_is_mapped_and_decided_again_alike(world: World, miko: Reade
 # -- the file of the row, and no other ----------------------------------------------------------
 
 
+@pytest.mark.attack("T53", surface="flight")
 def test_overwritten_file_is_noticed(world: World, ana: Reader) -> None:
     grant = ana.grant()
     index = ana.indexes(grant)["s2.svs"]
@@ -362,6 +375,7 @@ def test_overwritten_file_is_noticed(world: World, ana: Reader) -> None:
     assert ana.read(grant, index) == CONTENT["s2.svs"]
 
 
+@pytest.mark.attack("T53", surface="flight")
 def test_file_overwritten_while_it_is_read_is_noticed(world: World, ana: Reader) -> None:
     grant = ana.grant()
     index = ana.indexes(grant)["s0.svs"]
@@ -375,6 +389,7 @@ def test_file_overwritten_while_it_is_read_is_noticed(world: World, ana: Reader)
             pass
 
 
+@pytest.mark.attack("T15", "T46", "T49", "T55", surface="stored")
 @pytest.mark.parametrize(
     "address",
     [
@@ -413,6 +428,7 @@ def test_address_that_leads_out_opens_nothing(odd: World, address: str) -> None:
     assert str(odd.lake) not in str(refused.value)
 
 
+@pytest.mark.attack("T49", surface="stored")
 @pytest.mark.parametrize(
     "name",
     [
@@ -437,6 +453,7 @@ def test_name_with_special_characters_opens_exactly_its_file(odd: World, name: s
     assert reader.read(reader.grant(), 0) == name.encode()
 
 
+@pytest.mark.attack("T46", surface="stored")
 def test_row_of_an_asset_that_the_storage_does_not_serve_opens_nothing(world: World) -> None:
     """Else whoever may publish anything could open every file by naming it."""
     files = {k: v for k, v in world.gateway.ledger.state().files.items() if not k.startswith(".")}
@@ -451,6 +468,7 @@ def test_row_of_an_asset_that_the_storage_does_not_serve_opens_nothing(world: Wo
         reader.read(grant, 0)
 
 
+@pytest.mark.attack("T46", "T55", surface="stored")
 def test_row_never_opens_data_files_of_tables(tmp_path: Path) -> None:
     both = STORAGE + '[storage.tables]\ntype = "local"\nroot = "warehouse"\ntables = true\n'
     made = make_files_world(tmp_path, both)
@@ -466,6 +484,7 @@ def test_row_never_opens_data_files_of_tables(tmp_path: Path) -> None:
         made.close()
 
 
+@pytest.mark.attack("T54", surface="stored")
 def test_sidecar_needs_a_row_of_its_own(world: World, ana: Reader) -> None:
     (world.lake / "files" / "s0.svs.bai").write_bytes(b"index")
     grant = ana.grant()

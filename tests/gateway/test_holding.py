@@ -84,6 +84,7 @@ def test_hold_is_recorded_with_its_name_end_and_release(held: World, ana: Connec
     assert held.gateway.ledger.verify().ok
 
 
+@pytest.mark.attack("T83", surface="flight")
 def test_reader_without_a_permit_may_not_hold(held: World) -> None:
     miko = held.connect("miko")
     with pytest.raises(AccessDeniedError, match="hold"):
@@ -106,6 +107,7 @@ def test_permit_to_hold_without_a_permit_to_read_is_nothing(held: World, ana: Co
     assert len(set(texts)) == 1
 
 
+@pytest.mark.attack("T83", surface="flight")
 def test_hold_of_a_hidden_asset_is_not_released_by_a_guess(held: World, ana: Connection) -> None:
     dina = held.connect("dina")
     dina.act("hold", ask(first(held, "trials.hidden"), "trials.hidden", name="mine"))
@@ -126,6 +128,7 @@ def test_hold_of_another_takes_manage(held: World, ana: Connection) -> None:
     assert [g["name"] for g in gone] == ["of-ana"]
 
 
+@pytest.mark.attack("T83", surface="flight")
 def test_hold_shows_in_nobody_elses_versions(held: World, ana: Connection) -> None:
     ana.act("hold", ask(first(held), name="secret-project"))
     for user in ("ana", "miko", "dina"):

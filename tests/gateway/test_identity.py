@@ -94,6 +94,7 @@ def test_header_without_a_usable_token_is_refused(tmp_path: Path, header: str) -
         embedded(tmp_path).authenticate(header)
 
 
+@pytest.mark.attack("T57", surface="flight")
 def test_refusal_never_repeats_the_token(tmp_path: Path) -> None:
     token = mint(secrets.token_bytes(32), LAKE, "ana", 60)
     with pytest.raises(AuthenticationError) as caught:
@@ -191,6 +192,7 @@ def test_embedded_token_that_expired_says_how_to_renew(tmp_path: Path) -> None:
     assert "connect again" in caught.value.hint
 
 
+@pytest.mark.attack("T66", surface="flight")
 def test_embedded_token_just_expired_passes_within_the_leeway(tmp_path: Path) -> None:
     token = _encode(_embedded_claims(iat=in_seconds(-60), exp=in_seconds(-3)), KEY)
     assert embedded(tmp_path).authenticate(bearer(token)).principal == "ana"
@@ -204,6 +206,7 @@ def test_embedded_token_under_another_algorithm_is_refused(tmp_path: Path, algor
         embedded(tmp_path).authenticate(bearer(token))
 
 
+@pytest.mark.attack("T47", surface="flight")
 def test_embedded_token_changed_in_any_character_is_refused(tmp_path: Path) -> None:
     identity = embedded(tmp_path)
     token = mint(KEY, LAKE, "ana", 60)
@@ -404,6 +407,7 @@ def test_oidc_keys_from_a_url_are_fetched_once_and_rotated_keys_are_found(
         identity.authenticate(_signed())
 
 
+@pytest.mark.attack("T60", "T65", surface="storage")
 def test_oidc_outage_is_survived_shortly_and_then_lets_nobody_in(
     tmp_path: Path, site: Site
 ) -> None:
@@ -435,6 +439,7 @@ def test_oidc_keys_that_cannot_be_read_let_nobody_in(
         oidc(tmp_path, str(tmp_path / "missing.json")).authenticate(_signed())
 
 
+@pytest.mark.attack("T55", surface="storage")
 def test_oidc_keys_are_not_followed_through_a_redirect(tmp_path: Path, site: Site) -> None:
     site.say("/real", {"keys": [jwk(RSA_KEY, "k1")]})
     site.say("/jwks", b"", status=302, Location=f"{site.url}/real")
@@ -565,6 +570,7 @@ def test_hub_that_does_not_answer_as_expected_lets_nobody_in(
         at_hub(tmp_path, f"{hub.url}/hub/api").authenticate("Bearer right")
 
 
+@pytest.mark.attack("T60", surface="storage")
 def test_hub_that_is_down_lets_nobody_in(tmp_path: Path) -> None:
     with a_site() as gone:
         url = gone.url

@@ -136,6 +136,7 @@ def test_scan_that_broke_off_reads_nothing_twice(
     assert not list((world.lake / "run").glob("inventory-*"))
 
 
+@pytest.mark.attack("T46", surface="stored")
 @pytest.mark.parametrize(
     "uri",
     ["keys", "files/../keys", "/etc", "file:///etc", "warehouse", "", "s3://b/", "files/sub/../.."],

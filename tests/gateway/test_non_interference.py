@@ -7,6 +7,7 @@ import pytest
 from jupyter_govdata.session import connect
 
 
+@pytest.mark.attack("T24", surface="api")
 @pytest.mark.parametrize(
     "probe",
     [
@@ -22,6 +23,7 @@ def test_error_raising_conditions_meet_no_denied_row(world, probe):
         session.sql(probe)
 
 
+@pytest.mark.attack("T27", "T28", surface="api")
 def test_statistics_are_those_of_the_governed_rows(world):
     """T27, T28: SUMMARIZE and stats() see masked, permitted rows only."""
     with connect(world.lake, user="ana") as session:

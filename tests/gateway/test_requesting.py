@@ -171,6 +171,7 @@ def test_listings_follow_an_approval_and_its_end_at_once(world: World) -> None:
     assert ASSET not in browsed(ana)
 
 
+@pytest.mark.attack("T61", surface="flight")
 def test_consent_withdrawn_after_the_approval_takes_the_row_out(world: World) -> None:
     """T61: an approval is for an asset, never for a person."""
     ana, dina = world.connect("ana"), world.connect("dina")
@@ -197,6 +198,7 @@ def test_forbid_written_later_wins_over_an_approval(world: World) -> None:
 # -- the end -------------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T66", surface="flight")
 def test_approval_ends_to_the_second_without_anything_being_done(world: World) -> None:
     ana, dina = world.connect("ana"), world.connect("dina")
     until = now() + dt.timedelta(days=5)
@@ -214,6 +216,7 @@ def test_approval_ends_to_the_second_without_anything_being_done(world: World) -
     assert at(end - dt.timedelta(seconds=1))
 
 
+@pytest.mark.attack("T64", surface="flight")
 @pytest.mark.parametrize("how", ["refused", "withdrawn"])
 def test_approval_taken_back_ends_running_streams(world: World, how: str) -> None:
     """T64."""
@@ -265,6 +268,7 @@ def test_approval_without_an_end_lasts_ninety_days(world: World) -> None:
 # -- four eyes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T81", "T85", surface="flight")
 @pytest.mark.parametrize(
     ("asker", "decider"),
     [
@@ -303,6 +307,7 @@ def test_nobody_decides_his_own_request_under_whatever_name(
     assert decide(third, asked)["state"] == "approved"
 
 
+@pytest.mark.attack("T81", surface="flight")
 def test_requester_who_became_steward_does_not_decide_what_he_asked_before(world: World) -> None:
     zoe = world.connect("zoe")
     asked = ask(zoe, purpose="model_training", scope="read")
@@ -315,6 +320,7 @@ def test_requester_who_became_steward_does_not_decide_what_he_asked_before(world
 # -- who may decide, who learns what -------------------------------------------------------------
 
 
+@pytest.mark.attack("T72", "T85", surface="flight")
 @pytest.mark.parametrize("who", ["ana", "miko", "zoe", "nobody"])
 def test_request_of_another_is_indistinguishable_from_none(world: World, who: str) -> None:
     """T72."""
@@ -337,6 +343,7 @@ def test_request_of_another_is_indistinguishable_from_none(world: World, who: st
         assert (page["to_decide"], page["decides"]) == (0, False)
 
 
+@pytest.mark.attack("T72", "T85", surface="flight")
 def test_asset_that_is_hidden_cannot_be_asked_for_like_one_that_is_missing(world: World) -> None:
     """T72: and nothing is kept of it."""
     ana = world.connect("ana")
@@ -355,6 +362,7 @@ def test_asset_found_under_another_purpose_can_be_asked_for(world: World) -> Non
     assert ask(zoe, "trials.hidden", purpose="research")["state"] == "open"
 
 
+@pytest.mark.attack("T73", "T85", surface="flight")
 def test_inbox_holds_what_the_caller_may_decide_and_no_number_tells_of_more(world: World) -> None:
     """T73."""
     ana, zoe = world.connect("ana"), world.connect("zoe")
@@ -488,6 +496,7 @@ def test_request_for_what_is_open_already_says_so(world: World) -> None:
         ask(world.connect("ana"), "trials.wide", purpose="marketing")
 
 
+@pytest.mark.attack("T74", surface="flight")
 @pytest.mark.parametrize(
     "reason",
     ["\x1b[31mred", "a\u202eb", "zero\u200bwidth", "nul\x00", "bell\x07", "\ud800"],
@@ -510,6 +519,7 @@ def test_reason_is_one_line_and_bounded(world: World) -> None:
     assert made["reason"] == "first second line"
 
 
+@pytest.mark.attack("T82", surface="flight")
 @pytest.mark.parametrize(
     ("action", "data"),
     [
@@ -540,6 +550,7 @@ def test_id_that_is_no_id_is_like_one_that_is_unknown(world: World) -> None:
             world.connect("ana").act("withdraw_request", {"id": odd})
 
 
+@pytest.mark.attack("T75", surface="flight")
 def test_whole_life_is_in_the_audit_chain(world: World) -> None:
     ana, dina = world.connect("ana"), world.connect("dina")
     asked = ask(ana, purpose="model_training", scope="read", reason="patient 0815")

@@ -241,6 +241,7 @@ def test_ticket_of_another_gateway_or_of_another_use_of_the_key_is_refused() -> 
         TICKETS.unseal(bare, "ana", NOW)
 
 
+@pytest.mark.attack("T47", surface="storage")
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_ticket_with_any_byte_changed_is_refused(place: int, change: int) -> None:
     ticket = bytearray(TICKETS.seal({"scan": "x", "part": 0}, "ana", LATER))
@@ -284,6 +285,7 @@ def test_anchor_file_keeps_the_last_anchor_for_the_owner_alone(
     assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
 
 
+@pytest.mark.attack("T74", surface="storage")
 @pytest.mark.parametrize("old", [b"12", b'"epoch":4', b"aaaa", b"lake-1", b"{"])
 def test_anchor_file_that_was_changed_is_refused(
     tmp_path: Path, signer: Signer, old: bytes

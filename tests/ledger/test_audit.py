@@ -214,6 +214,7 @@ assert ledger.verify().ok
 """
 
 
+@pytest.mark.attack("T82", surface="storage")
 def test_append_on_a_full_disk_is_refused_and_goes_on_when_there_is_space(
     store_url: str, ledger: Ledger
 ) -> None:
@@ -287,6 +288,7 @@ def test_records_are_filtered_and_newest_first(ledger: Ledger) -> None:
 EVIL = "ana\n2025-01-01 bo select permitted\r\x1b[2K\x1b[1A\x9b31m\u2028\u202e\u200b\x00\ud800\\x"
 
 
+@pytest.mark.attack("T74", surface="storage")
 def test_records_cannot_break_a_line_or_steer_a_terminal(ledger: Ledger) -> None:
     entry = ledger.append(
         record(
@@ -373,6 +375,7 @@ TAMPERED = {
 }
 
 
+@pytest.mark.attack("T74", surface="storage")
 @pytest.mark.parametrize("how", TAMPERED)
 def test_verify_shows_where_a_chain_was_touched(ledger: Ledger, execute: Execute, how: str) -> None:
     fill(ledger)
@@ -384,6 +387,7 @@ def test_verify_shows_where_a_chain_was_touched(ledger: Ledger, execute: Execute
     assert str(seq) in report.message
 
 
+@pytest.mark.attack("T74", surface="storage")
 def test_verify_shows_reordered_records(ledger: Ledger, execute: Execute) -> None:
     fill(ledger)
     execute(
@@ -425,6 +429,7 @@ def _replace_chain(execute: Execute, rows: list[dict[str, Any]]) -> None:
     execute(*statements)
 
 
+@pytest.mark.attack("T74", surface="storage")
 def test_verify_against_an_anchor_shows_a_chain_rewritten_as_a_whole(
     ledger: Ledger, store_url: str, execute: Execute, tmp_path: Path
 ) -> None:
@@ -437,6 +442,7 @@ def test_verify_against_an_anchor_shows_a_chain_rewritten_as_a_whole(
         ledger.require_continues(anchor)
 
 
+@pytest.mark.attack("T74", surface="storage")
 def test_verify_against_an_anchor_shows_a_store_restored_from_a_backup(
     ledger: Ledger, store_url: str, execute: Execute, tmp_path: Path
 ) -> None:

@@ -261,6 +261,7 @@ def test_epoch_read_by_many_threads_while_it_rises_never_alarms(ledger: Ledger) 
     assert failures == []
 
 
+@pytest.mark.attack("T65", surface="storage")
 def test_epoch_that_went_back_is_refused(ledger: Ledger, execute: object) -> None:
     for _ in range(3):
         ledger.put_card(CARD, "ana")
@@ -302,6 +303,7 @@ def test_connections_that_the_server_cut_are_made_anew(store_url: str, ledger: L
     assert ledger.verify().ok
 
 
+@pytest.mark.attack("T65", surface="storage")
 def test_store_without_its_epoch_answers_nothing(ledger: Ledger, execute: object) -> None:
     execute("DELETE FROM govdata_epoch")  # type: ignore[operator]
     with pytest.raises(StorageError):
@@ -310,6 +312,7 @@ def test_store_without_its_epoch_answers_nothing(ledger: Ledger, execute: object
         ledger.put_card(CARD, "ana")
 
 
+@pytest.mark.attack("T65", surface="storage")
 def test_store_file_replaced_by_an_older_one_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with Ledger.open(f"sqlite:///{path}", create=True) as first:

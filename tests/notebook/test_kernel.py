@@ -32,6 +32,7 @@ def run(nb: nbformat.NotebookNode, *, allow_errors: bool = False) -> nbformat.No
     return client.execute()
 
 
+@pytest.mark.attack("T57", surface="magic")
 def test_notebook_run_in_a_kernel_keeps_stamps_results_and_no_secret(shared_lake: Path) -> None:
     nb = run(
         notebook_of(

@@ -78,6 +78,7 @@ def test_govdata_purpose_is_shown_declared_and_checked(notebook: Notebook) -> No
     assert "`model_training`" in ran.text
 
 
+@pytest.mark.attack("T73", surface="magic")
 def test_govdata_ls_and_search_show_visible_assets_only(notebook: Notebook) -> None:
     names = [row[0] for row in notebook.run("%govdata ls").result.rows]
     assert names == ["trials.patients", "trials.wide"]
@@ -104,6 +105,7 @@ def test_govdata_versions_preview_explain(notebook: Notebook) -> None:
     assert "why" in text
 
 
+@pytest.mark.attack("T72", surface="magic")
 def test_govdata_hidden_asset_is_as_good_as_missing(notebook: Notebook) -> None:
     texts = set()
     for name in ("trials.hidden", "trials.nothng"):
@@ -264,6 +266,7 @@ def test_error_leaves_the_session_usable(notebook: Notebook) -> None:
 # -- secrets and strangers' text -----------------------------------------------------------------
 
 
+@pytest.mark.attack("T57", surface="magic")
 def test_secrets_never_reach_namespace_outputs_history_or_tracebacks(notebook: Notebook) -> None:
     for cell in (
         "%govdata whoami",
@@ -288,6 +291,7 @@ def test_secrets_never_reach_namespace_outputs_history_or_tracebacks(notebook: N
             assert part not in text
 
 
+@pytest.mark.attack("T76", surface="magic")
 def test_text_of_strangers_is_shown_as_text(notebook: Notebook) -> None:
     ran = notebook.run(
         "%%govsql\nSELECT '<script>alert(1)</script>' AS \"<img src=x onerror=y>\","
@@ -307,6 +311,7 @@ def test_text_of_strangers_is_shown_as_text(notebook: Notebook) -> None:
     assert "<b>" not in changed._repr_html_()
 
 
+@pytest.mark.attack("T76", surface="magic")
 def test_html_has_no_script_outside_resource_or_colour_of_its_own(notebook: Notebook) -> None:
     html = notebook.run(f"%govsql FROM {PATIENTS}").result._repr_html_()
     for forbidden in ("<script", "http", "url(", "background", "color:#", " id=", "onerror"):

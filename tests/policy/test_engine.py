@@ -63,6 +63,7 @@ def test_forbid_wins_over_permits(action: str) -> None:
     assert decision.policies == ("no",)
 
 
+@pytest.mark.attack("T68", surface="stored")
 @pytest.mark.parametrize("action", ["discover", "select", "reveal"])
 def test_forbid_that_errs_forbids(action: str) -> None:
     text = f'@id("no") forbid (principal, action == Action::"{action}", resource)'
@@ -205,6 +206,7 @@ def test_mask_replaces_a_column_by_its_tag() -> None:
     assert not decision.hidden
 
 
+@pytest.mark.attack("T68", surface="stored")
 def test_strictest_of_several_masks_applies() -> None:
     text = ALL + forbid("a", DIRECT, "last4") + forbid("b", DIRECT, "last:2")
     assert select(text).masks["patient_id"] == Mask("last", "2", "b")
@@ -242,6 +244,7 @@ def test_mask_that_does_not_fit_a_column_hides_it(mask: str, column: str) -> Non
     assert not decision.masks
 
 
+@pytest.mark.attack("T68", surface="stored")
 def test_mask_that_is_not_understood_hides() -> None:
     assert select(ALL + forbid("m", DIRECT, "rot13")).hidden == {"patient_id"}
 
@@ -371,6 +374,7 @@ def test_clock_in_another_zone_is_the_same_moment() -> None:
 # -- names that look like something else -----------------------------------------------------
 
 
+@pytest.mark.attack("T20", "T21", surface="stored")
 def test_column_names_cannot_pretend_to_be_something_else() -> None:
     odd = ("asset", "subject", "?has site", "a.b", 'q"u', "has site", "ünï cødé", "site")
     card = Asset("x.odd", columns=tuple(Column(n, "string", i + 1) for i, n in enumerate(odd)))

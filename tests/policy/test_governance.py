@@ -236,6 +236,7 @@ DEEP = 100_000
 HEAD = '@id("p") permit (principal, action, resource) when { '
 
 
+@pytest.mark.attack("T82", surface="stored")
 @pytest.mark.parametrize(
     "text",
     [
@@ -262,6 +263,7 @@ def test_cedar_with_a_long_list_of_values_is_read() -> None:
     assert errors(files(text)) == []
 
 
+@pytest.mark.attack("T82", surface="stored")
 @pytest.mark.parametrize("text", ["[" * DEEP, "{a: " * DEEP, "- " * DEEP, "a: &x [1]\ntags: *x\n"])
 def test_yaml_that_would_exhaust_the_stack_is_refused(text: str) -> None:
     found = [e for e in errors(files(GOOD, tags=text)) if e[0] == "tags.yaml"]

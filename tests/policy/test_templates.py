@@ -263,6 +263,7 @@ def test_link_does_not_take_the_id_of_a_policy_of_the_files() -> None:
     assert policy.effect == "forbid"
 
 
+@pytest.mark.attack("T12", "T21", surface="stored")
 def test_link_of_names_that_look_like_cedar_names_them_and_nothing_else() -> None:
     """T12: ids are values of the policy's JSON form, never text of a policy."""
     odd = 'x", action, resource); permit (principal, action, resource); //'

@@ -51,6 +51,7 @@ def test_condition_that_can_be_decided_passes(text: str) -> None:
     assert condition(text) == []
 
 
+@pytest.mark.attack("T68", surface="stored")
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [

@@ -148,6 +148,7 @@ def test_engine_without_saving_leaves_no_journal(desk: Desk, tmp_path: Path) -> 
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["out.ipynb"]
 
 
+@pytest.mark.attack("T57", surface="stored")
 def test_engine_refuses_a_secret_before_it_is_written(desk: Desk, tmp_path: Path) -> None:
     path = desk.notebook("secret", "x = 1")
     with pytest.raises(ConfigError, match="`api_token` looks like a secret"):

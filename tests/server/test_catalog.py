@@ -144,6 +144,7 @@ def test_versions_are_paged_with_ids_as_texts(shared: Server, dina: Session) -> 
     assert [change["column"] for change in compared["schema"]] == ["b"]
 
 
+@pytest.mark.attack("T31", surface="rest")
 def test_comparison_counts_no_row_where_rows_are_filtered(shared: Server, dina: Session) -> None:
     (only,) = dina.catalog.versions("trials.patients")
     path = f"assets/trials.patients/compare?from={only.snapshot_id}&to={only.snapshot_id}"
@@ -154,6 +155,7 @@ def test_comparison_counts_no_row_where_rows_are_filtered(shared: Server, dina: 
 # -- preview -----------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T23", surface="rest")
 def test_preview_shows_governed_rows_only(shared: Server) -> None:
     seen = asked(shared, "assets/trials.patients/preview?limit=100")
     at = {column["name"]: i for i, column in enumerate(seen["columns"])}
@@ -200,6 +202,7 @@ def test_preview_of_a_wide_asset_reads_and_shows_some_columns(
     assert seen["rows"] == [[str(i) for i in range(200)]]
 
 
+@pytest.mark.attack("T76", surface="rest")
 def test_texts_of_producers_are_data_in_json(shared: Server) -> None:
     card = asked(shared, "assets/trials.evil")
     assert card["description"] == card["source"] == card["columns"][0]["unit"] == EVIL

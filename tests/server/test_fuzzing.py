@@ -23,6 +23,7 @@ CHECKS = (
 )
 
 
+@pytest.mark.attack("T82", surface="rest")
 @pytest.mark.more
 @pytest.mark.skipif(SCHEMATHESIS not in os.environ, reason="`make test-all` sets it")
 def test_answers_are_as_described_whatever_is_asked(own: Server, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.server.description import operations
 from tests.server.jupyter import API, Answer, Server
 from tests.server.world import HIDDEN, HIDDEN_WORDS
@@ -83,6 +85,7 @@ def words_of(text: str) -> list[str]:
     return [word for word in HIDDEN_WORDS if word in lower]
 
 
+@pytest.mark.attack("T72", "T73", surface="rest")
 def test_no_answer_of_any_route_mentions_what_is_hidden(shared: Server) -> None:
     shared.save("a.ipynb", naming(VISIBLE))
     for user in ("ana", "miko"):
@@ -93,6 +96,7 @@ def test_no_answer_of_any_route_mentions_what_is_hidden(shared: Server) -> None:
             assert not words_of(str(answer.headers)), (user, asked)
 
 
+@pytest.mark.attack("T72", "T83", "T85", surface="rest")
 def test_every_route_answers_for_a_hidden_asset_as_for_a_missing_one(shared: Server) -> None:
     def told(answer: Answer, name: str) -> tuple[int, str]:
         return answer.status, answer.text.replace(name, "NAME")

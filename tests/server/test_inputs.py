@@ -119,6 +119,7 @@ def test_bad_bodies_are_bad_input(own: Server, path: str, body: Any) -> None:
     assert answer.json["code"] in ("bad_request", "config")
 
 
+@pytest.mark.attack("T82", surface="rest")
 def test_bodies_that_are_too_large_are_refused(own: Server) -> None:
     answer = own.post("requests", {"asset": "trials.asked", "reason": "x" * 1_000_000})
     assert (answer.status, answer.json["code"]) == (413, "too_large")
@@ -138,6 +139,7 @@ def test_unknown_paths_and_jobs_are_not_found(own: Server) -> None:
     assert own.get("no/such/route").status == 404
 
 
+@pytest.mark.attack("T25", "T57", surface="rest")
 def test_errors_name_no_folder_of_the_server(own: Server, lake: Path) -> None:
     answers = [own.fetch("GET", API + path) for path in BAD_QUESTIONS if path.isascii()]
     answers += [own.post(path, body) for path, body in BAD_BODIES]

@@ -105,6 +105,7 @@ def test_pins_are_of_the_editors_text_where_it_is_sent(own: Server, lake: Path) 
     assert changed["verification"]["status"] == "different"
 
 
+@pytest.mark.attack("T78", surface="rest")
 def test_pins_of_a_forged_or_foreign_stamp_say_so(own: Server, lake: Path) -> None:
     nb = json.loads(nbformat.writes(stamped(lake, "SELECT count(*) AS n FROM trials.growing")))
     data = nb["cells"][0]["outputs"][0]["data"]
@@ -148,6 +149,7 @@ def test_pins_of_many_snapshots_compare_some(own: Server) -> None:
 # -- the server's own rules --------------------------------------------------------------------
 
 
+@pytest.mark.attack("T15", surface="rest")
 def test_notebooks_outside_hidden_or_broken_are_not_there(own: Server) -> None:
     (own.root / ".hidden").mkdir(exist_ok=True)
     (own.root / ".hidden" / "x.ipynb").write_text(nbformat.writes(notebook()))
@@ -303,6 +305,7 @@ def test_running_jobs_are_limited_and_end_when_stopped(own: Server) -> None:
         assert own.get(f"jobs/{job['id']}").json["state"] == "stopped"
 
 
+@pytest.mark.attack("T78", surface="rest")
 def test_cell_output_that_is_no_stamp_is_no_asset(own: Server) -> None:
     content = notebook(new_code_cell("1", outputs=[output(stamp())], id="a", execution_count=1))
     content.cells[0].outputs[0].data = {"text/plain": "trials.patients @ 1"}

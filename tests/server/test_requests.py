@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.server.description import check
 from tests.server.jupyter import Server
 
@@ -66,6 +68,7 @@ def test_request_is_approved_by_another_and_access_works_at_once(shared: Server)
     assert shared.get(PREVIEW, user="ana").status == 403
 
 
+@pytest.mark.attack("T81", surface="rest")
 def test_steward_does_not_decide_her_own_request(shared: Server) -> None:
     asked = {"asset": ASSET, "scope": "read", "reason": "for me"}
     made = posted(shared, "requests", asked, "dina", 201)

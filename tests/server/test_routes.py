@@ -85,6 +85,7 @@ def test_routes_answer_those_who_may_as_openapi_says(shared: Server, routes: lis
             check(method, path, answer)
 
 
+@pytest.mark.attack("T56", surface="rest")
 def test_routes_lend_nobody_elses_session(shared: Server, routes: list[Route]) -> None:
     """A person whom the configuration gives no session is refused, and nothing is said."""
     for path, method, _ in routes:
@@ -152,6 +153,7 @@ def _send(
             return error.code, error.read().decode()
 
 
+@pytest.mark.attack("T76", surface="rest")
 def test_cookie_alone_reads_and_does_nothing_else(own: Server) -> None:
     browser, xsrf = _browser(own)
     assert _send(own, browser, "status")[0] == 200
@@ -161,6 +163,7 @@ def test_cookie_alone_reads_and_does_nothing_else(own: Server) -> None:
     assert (status, json.loads(text)["code"]) == (404, "no_notebook")
 
 
+@pytest.mark.attack("T76", surface="rest")
 def test_cookie_from_another_origin_reads_nothing(own: Server) -> None:
     browser, xsrf = _browser(own)
     for path in ("status", "catalog", "notebooks/pins"):

@@ -50,6 +50,7 @@ async def _turn() -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.attack("T82", surface="rest")
 def test_pool_runs_few_lets_few_wait_and_refuses_the_rest() -> None:
     async def story() -> None:
         gate, workers = Gate(), Workers(threads=2, waiting=1)

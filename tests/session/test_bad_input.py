@@ -38,6 +38,7 @@ def usable(session: Session) -> bool:
     return session.sql(COUNT).arrow().column("n").to_pylist() == [10]
 
 
+@pytest.mark.attack("T72", surface="api")
 @pytest.mark.parametrize("name", ["trials.hidden", "trials.missing", "trials.patient"])
 def test_unknown_and_hidden_assets_get_one_answer_and_a_suggestion_of_visible_ones(ana, name):
     with pytest.raises(NotVisibleError) as caught:
@@ -54,6 +55,7 @@ def test_misspelt_column_suggests_the_right_one(ana):
     assert usable(ana)
 
 
+@pytest.mark.attack("T22", surface="api")
 def test_hidden_column_is_reported_like_a_missing_one(ana):
     for name in ("secret", "sekret"):
         with pytest.raises(ColumnNotFoundError):
@@ -130,6 +132,7 @@ def test_expired_token_is_renewed_for_an_embedded_session(shared_lake):
         assert usable(session)
 
 
+@pytest.mark.attack("T66", surface="api")
 def test_expired_token_of_a_team_session_says_how_to_renew(shared_lake):
     with connect(shared_lake, user="ana") as session:
         endpoint = session._endpoint
@@ -153,6 +156,7 @@ def test_unknown_and_expired_snapshots_point_to_the_versions(shared_lake):
         assert len(session.sql("FROM trials.patients")) == 40
 
 
+@pytest.mark.attack("T25", "T57", surface="api")
 def test_corrupt_data_file_names_the_asset_and_not_the_file(lake):
     with connect(lake, user="dina") as session:
         for file in (lake / "warehouse").rglob("*.parquet"):
@@ -252,6 +256,7 @@ def test_failed_first_load_leaves_no_asset_behind(dina, tmp_path):
         dina.sql("FROM lab.cut")
 
 
+@pytest.mark.attack("T81", surface="api")
 def test_load_by_somebody_who_may_not_publish_is_refused(shared_lake):
     with connect(shared_lake, user="ana") as session:
         with pytest.raises(AccessDeniedError, match="publish"):
@@ -260,6 +265,7 @@ def test_load_by_somebody_who_may_not_publish_is_refused(shared_lake):
             session.load(pa.table({"x": [1]}), "trials.patients", mode="append")
 
 
+@pytest.mark.attack("T45", surface="api")
 def test_new_asset_is_closed_to_everybody_but_its_owner_and_stewards(dina, ana):
     dina.load(pa.table({"x": [1]}), "lab.closed")
     assert len(dina.sql("FROM lab.closed")) == 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jupyter_govdata.session import Session
 
 
+@pytest.mark.attack("T45", surface="api")
 def test_chained_result_carries_receipts_masks_and_purpose_of_what_it_was_made_from(
     ana: Session,
 ) -> None:

@@ -14,6 +14,7 @@ from jupyter_govdata.session.manifest import Manifest
 from tests.session.files_lake import contents
 
 
+@pytest.mark.attack("T69", surface="api")
 def test_manifest_lists_exactly_what_is_granted_and_verifies(trainer: Session) -> None:
     manifest = trainer.manifest("imaging.slides", "bytes < 100")
     files = trainer.files("imaging.slides", "bytes < 100")
@@ -93,6 +94,7 @@ def test_manifest_resumes_with_the_same_files_in_its_order(
         trainer.files(manifest=tmp_path / "nothing.jsonl")
 
 
+@pytest.mark.attack("T69", surface="api")
 def test_withdrawal_names_what_to_drop_and_giving_names_what_is_new(
     own_files_lake: Path, tmp_path: Path
 ) -> None:
@@ -117,6 +119,7 @@ def test_withdrawal_names_what_to_drop_and_giving_names_what_is_new(
         assert "permitted no more" in repr(resumed)
 
 
+@pytest.mark.attack("T57", surface="api")
 def test_manifest_says_nothing_of_addresses_or_secrets(trainer: Session, tmp_path: Path) -> None:
     text = trainer.manifest("imaging.slides").save(tmp_path / "run.jsonl").read_text("utf-8")
     assert "files/" not in text

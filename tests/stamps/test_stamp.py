@@ -253,6 +253,7 @@ def test_receipt_signed_by_the_gateway_verifies_after_a_round_trip() -> None:
     verify_receipt(stamp_from_bundle(data).receipts[0], pem(key))
 
 
+@pytest.mark.attack("T78", surface="api")
 @pytest.mark.parametrize("field", list(Receipt.__slots__))
 def test_receipt_with_any_field_changed_refuses(field: str) -> None:
     key = Ed25519PrivateKey.generate()

@@ -96,6 +96,7 @@ SIGNED = {
 }
 
 
+@pytest.mark.attack("T78", "T84", surface="stored")
 @pytest.mark.parametrize("field", sorted(SIGNED))
 def test_receipt_with_a_forged_field_is_found(field: str) -> None:
     nb = genuine()
@@ -108,6 +109,7 @@ def test_every_field_of_a_receipt_is_tried() -> None:
     assert tried == {field.name for field in dataclasses.fields(Receipt)}
 
 
+@pytest.mark.attack("T78", "T84", surface="stored")
 @pytest.mark.parametrize("value", ["", "c2ln", "not base64", "A" * 88])
 def test_receipt_with_a_forged_signature_is_found(value: str) -> None:
     nb = genuine()
@@ -115,6 +117,7 @@ def test_receipt_with_a_forged_signature_is_found(value: str) -> None:
     assert verdict(nb)[0] == "forged"
 
 
+@pytest.mark.attack("T78", "T84", surface="stored")
 def test_receipt_signed_by_a_stranger_is_never_taken_for_the_gateways() -> None:
     nb = genuine(receipts=[signed(STRANGER)])
     found, why = verdict(nb)
@@ -189,6 +192,7 @@ def test_malformed_and_newer_stamps_are_named() -> None:
 # -- the code beside it --------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T84", surface="stored")
 def test_changed_code_beside_a_stamp_is_different() -> None:
     nb = genuine()
     nb.cells[0].source = "%%govsql\nSELECT 2"
@@ -203,6 +207,7 @@ def test_changed_options_beside_a_stamp_are_no_other_query() -> None:
     assert "edited" in cell.notes[0]
 
 
+@pytest.mark.attack("T84", surface="stored")
 def test_stamp_moved_beside_other_code_is_different() -> None:
     nb = genuine()
     nb.cells.append(query_cell("SELECT 2", stamp("SELECT 2", receipts=[signed()]), id="q2"))

@@ -427,6 +427,7 @@ def test_object_store_addresses_lose_their_scheme(tmp_path: Path) -> None:
     reader.close()
 
 
+@pytest.mark.attack("T15", surface="storage")
 def test_engine_opens_nothing_outside_the_root(tmp_path: Path) -> None:
     """SECURITY: the second wall holds even for a plan that names another place."""
     outside = save(tmp_path / "outside.parquet", table(rows(3)))

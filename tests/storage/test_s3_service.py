@@ -145,6 +145,7 @@ def test_proxied_reads_whole_and_in_ranges(make: Any) -> None:
             lake.reader.act(action, grant, **({"indexes": [0]} if action == "files_sign" else {}))
 
 
+@pytest.mark.attack("T53", surface="storage")
 @pytest.mark.parametrize("known_by", ["sha256", "tag", "version"])
 def test_proxied_notices_an_overwritten_object(make: Any, known_by: str) -> None:
     lake = make("proxied", {}, versioned=known_by == "version")
@@ -161,6 +162,7 @@ def test_proxied_notices_an_overwritten_object(make: Any, known_by: str) -> None
         lake.reader.read(grant, 0)
 
 
+@pytest.mark.attack("T49", surface="storage")
 @pytest.mark.parametrize("key", ["trial-4/../other/a.svs", "trial-4//a.svs", "/a.svs", "trial-4/"])
 def test_key_that_a_reader_might_resolve_is_refused(make: Any, key: str) -> None:
     lake = make("session", IN | OUT)
@@ -170,6 +172,7 @@ def test_key_that_a_reader_might_resolve_is_refused(make: Any, key: str) -> None
         lake.reader.read(grant, 0)
 
 
+@pytest.mark.attack("T46", surface="storage")
 def test_address_of_another_bucket_is_served_by_no_storage(make: Any, service: Service) -> None:
     lake, other = make("proxied", IN), service.bucket({"a.svs": b"other bucket"})
     one = row(f"s3://{other.name}/a.svs", b"other bucket", "P0", "S1")
@@ -179,6 +182,7 @@ def test_address_of_another_bucket_is_served_by_no_storage(make: Any, service: S
         lake.reader.read(grant, 0)
 
 
+@pytest.mark.attack("T60", surface="storage")
 def test_credentials_that_are_missing_open_nothing(
     make: Any, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -199,6 +203,7 @@ def test_credentials_that_are_missing_open_nothing(
         lake.reader.read(grant, 0)
 
 
+@pytest.mark.attack("T57", surface="storage")
 def test_wrong_credentials_say_no_address_and_no_key(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +232,7 @@ def signed_lake(make: Any, *, versioned: bool) -> tuple[Lake, FilesGrant]:
     return lake, grant
 
 
+@pytest.mark.attack("T47", "T48", surface="storage")
 @pytest.mark.parametrize("versioned", [True, False])
 def test_signed_opens_one_object_and_nothing_else(make: Any, versioned: bool) -> None:
     lake, grant = signed_lake(make, versioned=versioned)
@@ -265,6 +271,7 @@ def test_signed_reads_the_granted_content_or_nothing(make: Any, versioned: bool)
         assert fetch(one["url"], **one["headers"]) == 412
 
 
+@pytest.mark.attack("T51", surface="storage")
 def test_signed_ends_by_itself(tmp_path: Path, service: Service, environment: None) -> None:
     bucket = service.bucket({})
     _, tag = bucket.put("a.svs", b"content")
@@ -296,6 +303,7 @@ def test_signed_is_not_given_without_a_version_or_tag(make: Any) -> None:
     assert lake.reader.grant().way == "proxied"
 
 
+@pytest.mark.attack("T50", surface="storage")
 def test_signed_is_refused_after_the_withdrawal(make: Any) -> None:
     lake, _ = signed_lake(make, versioned=False)
     miko = Reader(lake.world.connect("miko"))
@@ -320,6 +328,7 @@ def test_reclassified_asset_is_no_longer_signed(make: Any) -> None:
 # -- session -----------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("T48", surface="storage")
 def test_session_of_exact_keys_opens_them_and_nothing_else(make: Any) -> None:
     lake = make("session", IN | OUT)
     lake.inventory(IN)
@@ -338,6 +347,7 @@ def test_session_of_exact_keys_opens_them_and_nothing_else(make: Any) -> None:
     everything_else_is_refused(client, lake.bucket.name, list(OUT))
 
 
+@pytest.mark.attack("T46", surface="storage")
 def test_session_of_a_prefix_opens_what_lies_below_and_nothing_else(make: Any) -> None:
     many = {f"trial-4/{i:03d}.svs": bytes([i]) for i in range(60)}
     lake = make("session", many | OUT)

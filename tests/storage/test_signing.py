@@ -93,6 +93,7 @@ def test_url_with_a_content_tag_equals_botocores() -> None:
         assert parts(batch.url(key, tag=tag)) == parts(by_botocore(TARGETS[0], key, "GET", tag=tag))
 
 
+@pytest.mark.attack("T47", "T49", surface="storage")
 @settings(max_examples=200, deadline=None)
 @given(st.text(min_size=1, max_size=60))
 def test_url_of_any_key_equals_botocores(key: str) -> None:
@@ -110,6 +111,7 @@ def test_url_of_another_day_is_signed_with_that_days_key() -> None:
     assert presigner.batch("GET", NOW, 60).url("a") == first
 
 
+@pytest.mark.attack("T48", "T51", surface="storage")
 @pytest.mark.parametrize(
     ("method", "seconds"), [("PUT", 60), ("DELETE", 1), ("GET", 61), ("GET", 0)]
 )
@@ -157,6 +159,7 @@ def test_policy_of_exact_keys_allows_them_and_nothing_else(keys: list[str], othe
     assert matches(document, other) == (other in keys)
 
 
+@pytest.mark.attack("T49", surface="storage")
 @pytest.mark.parametrize("character", [*"*?$:\\%{}\"'\n\x7f\x85Ā日", "\ud800"])
 def test_policy_never_names_a_key_that_may_mean_more(character: str) -> None:
     assert not is_expressible(f"a{character}b")
@@ -164,6 +167,7 @@ def test_policy_never_names_a_key_that_may_mean_more(character: str) -> None:
     assert policy("slides", Scope(prefix=f"a{character}b/")) is None
 
 
+@pytest.mark.attack("T46", surface="storage")
 def test_policy_of_a_prefix_stops_at_the_slash() -> None:
     document = policy("slides", Scope(prefix="trial-4/"))
     assert document is not None

@@ -59,6 +59,7 @@ def test_setting_that_is_wrong_is_refused(section: Any) -> None:
         read_storages({"x": section})
 
 
+@pytest.mark.attack("T15", surface="storage")
 @pytest.mark.parametrize("root", [".", "..", "/", "keys", "keys/public", "run", "governance"])
 def test_root_that_holds_the_lakes_own_files_is_refused(tmp_path: Path, root: str) -> None:
     configs = read_storages({"x": LOCAL | {"root": root}})
@@ -66,6 +67,7 @@ def test_root_that_holds_the_lakes_own_files_is_refused(tmp_path: Path, root: st
         Stores(configs, tmp_path)
 
 
+@pytest.mark.attack("T55", surface="storage")
 def test_address_is_served_by_the_longest_place_of_its_asset(tmp_path: Path) -> None:
     configs = read_storages(
         {
@@ -93,6 +95,7 @@ def test_address_is_served_by_the_longest_place_of_its_asset(tmp_path: Path) -> 
     assert common.base == "s3://slides/"
 
 
+@pytest.mark.attack("T49", surface="storage")
 @pytest.mark.parametrize(
     "key", ["", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b", "a\nb"]
 )
@@ -106,6 +109,7 @@ def test_key_that_has_one_meaning_is_taken_as_it_is(key: str) -> None:
     assert checked(key) == key
 
 
+@pytest.mark.attack("T60", surface="storage")
 def test_credentials_are_taken_from_what_is_named_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +125,7 @@ def test_credentials_are_taken_from_what_is_named_only(
     assert read_credentials(CredentialsConfig(**KEYS)) == Credentials("own", "own secret")
 
 
+@pytest.mark.attack("T59", surface="storage")
 @pytest.mark.parametrize(
     ("text", "mode"),
     [
@@ -144,6 +149,7 @@ def test_credentials_file_that_is_unfit_is_refused_without_a_word_of_it(
     assert "k-in-file" not in told
 
 
+@pytest.mark.attack("T60", surface="storage")
 def test_client_finds_no_key_but_the_one_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "missing")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere.example")
