@@ -85,6 +85,9 @@ SELECT i::BIGINT AS partkey, 'Brand#' || (hash(i) % 25)::VARCHAR AS brand FROM r
 QUERIES = {
     "full-scan aggregate": "SELECT flag, count(*), sum(price), avg(quantity), sum(price * "
     "(1 - discount)) FROM {lineitem} GROUP BY flag ORDER BY flag",
+    "aggregate of a filter": "SELECT partkey, avg(price), max(quantity) FROM {lineitem} "
+    "WHERE shipdate >= DATE '1995-01-01' AND quantity < 10 GROUP BY partkey",
+    "first rows": "SELECT orderkey, price, flag FROM {lineitem} ORDER BY price DESC LIMIT 20",
     "selective clustered": "SELECT orderkey, price, shipdate FROM {lineitem} "
     "WHERE shipdate = DATE '1995-06-17'",
     "selective scattered": "SELECT orderkey, price, lot FROM {lineitem} WHERE partkey = 4711",

@@ -30,14 +30,15 @@ class Limits:
     Args:
         streams_per_principal: Scans that one principal may stream at a time.
         memory: Memory of the reading engine over all scans, e.g. ``1GB``.
+        summary_memory: Likewise of the one for aggregates; who needs more gets rows instead.
         scan_seconds: A scan that takes longer is refused.
-        message_bytes: Largest JSON message accepted.
-        load_batch_bytes: Largest record batch accepted when loading.
+        message_bytes, load_batch_bytes: Largest JSON message and record batch accepted.
         threads: Threads of the reading engine; 0 takes all processors.
     """
 
     streams_per_principal: int = 64
     memory: str = "1GB"
+    summary_memory: str = "512MB"
     scan_seconds: int = 3600
     message_bytes: int = 4_000_000
     load_batch_bytes: int = 256_000_000
@@ -389,9 +390,8 @@ def _pins(setting: str) -> Pins:
         text = setting if is_inline else Path(setting).expanduser().read_text(encoding="utf-8")
         return Pins.from_wire(json.loads(text))
     except OSError as exc:
-        raise ConfigError(
-            f"{name} cannot be read", hint="`GOVDATA_PINS` holds a path, or JSON that starts with {"
-        ) from exc
+        hint = "`GOVDATA_PINS` holds a path, or JSON that starts with {"
+        raise ConfigError(f"{name} cannot be read", hint=hint) from exc
     except ValueError as exc:
         raise ConfigError(
             f"{name} does not parse", hint='it looks like {"v": 1, "assets": {"a.b": "123"}}'

@@ -18,6 +18,7 @@ from jupyter_govdata.catalog import Catalog, Version
 from jupyter_govdata.errors import AccessDeniedError
 from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.binding import bind, field_ids
+from jupyter_govdata.gateway.consents import ConsentView
 from jupyter_govdata.gateway.filing_grants import Basis, Grants, Held
 from jupyter_govdata.gateway.filing_known import BLOCK, Match, Rows
 from jupyter_govdata.gateway.filing_rows import (
@@ -28,7 +29,6 @@ from jupyter_govdata.gateway.filing_rows import (
     Reading,
     data_files,
 )
-from jupyter_govdata.gateway.scans import ConsentView
 from jupyter_govdata.gateway.signing import Signer
 from jupyter_govdata.gateway.state import PolicyState
 from jupyter_govdata.ledger import Ledger

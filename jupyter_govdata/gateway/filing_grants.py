@@ -24,8 +24,8 @@ import pyarrow as pa
 from jupyter_govdata.errors import GrantError, LimitError, StorageError
 from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.binding import BoundDecision
+from jupyter_govdata.gateway.consents import ConsentView
 from jupyter_govdata.gateway.filing_known import Rows
-from jupyter_govdata.gateway.scans import ConsentView
 from jupyter_govdata.model.asset import Asset
 from jupyter_govdata.model.decision import Decision
 from jupyter_govdata.model.files import FilesRequest, Way

@@ -19,7 +19,8 @@ from jupyter_govdata.catalog import Catalog, Version
 from jupyter_govdata.config import Limits
 from jupyter_govdata.errors import CatalogError
 from jupyter_govdata.gateway.binding import BoundDecision, field_ids
-from jupyter_govdata.gateway.scans import ConsentView, require_visible, visible_schema
+from jupyter_govdata.gateway.consents import ConsentView
+from jupyter_govdata.gateway.scans import require_visible, visible_schema
 from jupyter_govdata.model.asset import Asset
 from jupyter_govdata.model.plan import Plan
 from jupyter_govdata.model.predicate import TRUE, Predicate, all_of

@@ -27,16 +27,25 @@ from jupyter_govdata.errors import (
 )
 from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.binding import BoundDecision, bind, field_ids
+from jupyter_govdata.gateway.consents import ConsentView
 from jupyter_govdata.gateway.health import Metrics
 from jupyter_govdata.gateway.signing import Signer
 from jupyter_govdata.ledger import Ledger, Pending
 from jupyter_govdata.model.decision import Decision
 from jupyter_govdata.model.plan import Plan
-from jupyter_govdata.model.predicate import TRUE, Consent, all_of, columns_of, walk
+from jupyter_govdata.model.predicate import TRUE, all_of, columns_of
 from jupyter_govdata.model.scan import FlatScan, ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.wire import canonical_json, fragment_to_wire
-from jupyter_govdata.storage import check_predicate, open_scan, shown_schema, split_predicate
+from jupyter_govdata.storage import (
+    check_predicate,
+    columns_read,
+    open_scan,
+    shown_schema,
+    split_predicate,
+    summary_schema,
+)
+from jupyter_govdata.storage.even import even
 
 PART_ROWS = 500_000
 """Rows from which a scan is worth splitting into parallel parts."""
@@ -44,46 +53,12 @@ TICKET_SECONDS = 120
 PENDING_SCANS = 10_000
 
 
-class ConsentView:
-    """The consents of one moment: what a stream filters by, and what it is compared with."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._sets: dict[tuple[str, str], frozenset[str]] = {}
-        self._pairs: dict[str, frozenset[tuple[str, str]]] = {}
-
-    def __call__(self, domain: str, purpose: str) -> frozenset[str]:
-        """Return the ids of a domain whose subject consents to the purpose."""
-        key = (domain, purpose)
-        if key not in self._sets:
-            self._sets[key] = self._ledger.consenting(domain, purpose)
-        return self._sets[key]
-
-    def pairs(self, purpose: str) -> frozenset[tuple[str, str]]:
-        """Return (domain, id) pairs whose subject consents to the purpose."""
-        if purpose not in self._pairs:
-            self._pairs[purpose] = self._ledger.consenting_pairs(purpose)
-        return self._pairs[purpose]
-
-    def load(self, bound: BoundDecision) -> None:
-        """Look up everything that a row filter will ask for."""
-        for node in walk(bound.row_filter):
-            if isinstance(node, Consent):
-                if "{" in node.domain:
-                    self.pairs(node.purpose)
-                else:
-                    self(node.domain, node.purpose)
-
-    def same(self, other: ConsentView) -> bool:
-        """Return whether both hold the same consents."""
-        return self._sets == other._sets and self._pairs == other._pairs
-
-
 @dataclass(frozen=True, slots=True)
 class PreparedScan:
     """A scan that was decided, planned and recorded, waiting to be streamed.
 
     Args:
+        columns: What is shown; of an aggregation what it reads.
         schema: What the client receives.
         recorded: The audit record; nothing may leave before it is durable.
         parts: How many tickets there are; each is redeemed once.
@@ -97,6 +72,7 @@ class PreparedScan:
     bound: BoundDecision
     version: Mapping[int, str]
     plan: Plan
+    columns: tuple[str, ...]
     schema: pa.Schema
     receipt: Receipt
     recorded: Pending
@@ -167,6 +143,10 @@ class Scans:
         columns = flat.columns if flat.columns is not None else bound.visible
         require_visible(flat, columns, bound)
         visible = visible_schema(version.schema, bound)
+        if flat.summary is None:
+            schema = pa.schema([visible.field(name) for name in columns])
+        else:
+            schema = summary_schema(flat.summary, columns, visible)
         check_predicate(flat.predicate, visible)
         # SECURITY: files are chosen by raw values, so by no condition on a masked column.
         raw, _ = split_predicate(flat.predicate, bound.masks)
@@ -204,11 +184,12 @@ class Scans:
             bound=bound,
             version=names,
             plan=plan,
-            schema=pa.schema([visible.field(name) for name in columns]),
+            columns=columns,
+            schema=schema,
             receipt=receipt,
             recorded=recorded,
             consents=consents,
-            parts=self._parts(flat, plan),
+            parts=self._parts(flat, plan, filtered=bound.row_filter != TRUE),
             expires=utc_now() + dt.timedelta(seconds=TICKET_SECONDS),
         )
 
@@ -224,8 +205,9 @@ class Scans:
         told = f"scan-tag-v1:{prepared.receipt.signature}".encode()
         return hmac.digest(self._pseudonym_key, told, "sha256").hex()
 
-    def _parts(self, flat: FlatScan, plan: Plan) -> int:
-        if flat.limit is not None:
+    def _parts(self, flat: FlatScan, plan: Plan, *, filtered: bool) -> int:
+        # SECURITY: parts are made of planned rows, so under a row filter they would count (T31).
+        if filtered or flat.limit is not None or flat.summary is not None:
             return 1
         return max(1, min(self._threads, len(plan.files), plan.rows // PART_ROWS))
 
@@ -275,9 +257,10 @@ class Scans:
         guard = _Guard(self._access, self._ledger, prepared)
         guard.check()
         deadline = utc_now() + dt.timedelta(seconds=self._limits.scan_seconds)
+        summary = prepared.flat.summary
         reader = open_scan(
             prepared.plan,
-            columns=tuple(prepared.schema.names),
+            columns=prepared.columns,
             row_filter=prepared.bound.row_filter,
             masks=prepared.bound.masks,
             predicate=prepared.flat.predicate,
@@ -287,12 +270,14 @@ class Scans:
             purpose=prepared.decision.purpose,
             domains=prepared.bound.domains,
             part=(part, prepared.parts),
-            memory_limit=self._limits.memory,
+            # SECURITY: what one principal's aggregate takes, the scans of others keep.
+            memory_limit=self._limits.memory if summary is None else self._limits.summary_memory,
             threads=self._threads,
             filesystem=self._catalog.filesystem(),
+            summary=summary,
         )
         try:
-            for batch in reader:
+            for batch in even(reader) if prepared.receipt.filtered else reader:
                 guard.check()
                 if utc_now() > deadline:
                     raise LimitError(
@@ -332,7 +317,8 @@ def require_visible(flat: FlatScan, columns: tuple[str, ...], bound: BoundDecisi
         ColumnNotFoundError: One that does not exist or is hidden: one answer.
     """
     visible = set(bound.visible)
-    for name in (*columns, *sorted(columns_of(flat.predicate))):
+    read = columns if flat.summary is None else columns_read(flat.summary, columns)
+    for name in (*read, *sorted(columns_of(flat.predicate))):
         if name not in visible:
             # SECURITY: a hidden column and a missing one get the same answer (invariant 5).
             raise ColumnNotFoundError(

@@ -53,8 +53,11 @@ def whole(scans: Scans, prepared: PreparedScan) -> list[pa.RecordBatch] | None:
         GovDataError: As `Scans.stream`.
     """
     flat = prepared.flat
-    picked = flat.predicate != TRUE or flat.limit is not None
-    if prepared.plan.rows > (PICKED_ROWS if picked else WHOLE_ROWS):
+    picked = flat.predicate != TRUE or flat.limit is not None or flat.summary is not None
+    # SECURITY: under a row filter, planned rows would tell of hidden ones (T31): only shown ones
+    # count there.
+    most = PICKED_ROWS if picked else WHOLE_ROWS
+    if prepared.plan.rows > most and not prepared.receipt.filtered:
         return None
     found, size = [], 0
     batches = scans.stream(prepared, 0)

@@ -1,7 +1,11 @@
 """What a kernel may ask the gateway to read: a small relational fragment over one asset.
 
-The fragment is a tree so that it can grow (aggregates, top-N) without a new message. Version 1
-knows ``Limit?(Project?(Filter*(Scan)))``; `flatten` is the only reader of the tree.
+The fragment is a tree so that it can grow without a new message. It has one of three forms, which
+`flatten`, the only reader of the tree, knows:
+
+* ``Limit?(Project?(Filter*(Scan)))``: rows;
+* ``Aggregate(Filter*(Scan))``: aggregates of them;
+* ``First(Project?(Filter*(Scan)))``: the first ones by an order.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from dataclasses import dataclass
 
 from jupyter_govdata.errors import ProtocolError
 from jupyter_govdata.model.predicate import PUSHABLE, TRUE, Predicate, all_of, walk
+from jupyter_govdata.model.summary import Aggregation, Summary, Top
 
 MAX_PREDICATE_NODES = 10_000
 
@@ -68,14 +73,31 @@ class Limit:
     rows: int
 
 
-Fragment = Scan | Filter | Project | Limit
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Aggregates of the rows of `input`."""
+
+    input: Fragment
+    aggregation: Aggregation
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first rows of `input` by an order; columns to sort by need not be projected."""
+
+    input: Fragment
+    top: Top
+
+
+Fragment = Scan | Filter | Project | Limit | Aggregate | First
 
 
 @dataclass(frozen=True, slots=True)
 class FlatScan:
-    """A fragment of version 1, flattened.
+    """A fragment, flattened.
 
-    `columns` None means all visible columns; `predicate` reads masked values.
+    `columns` None means all visible columns; `predicate` reads masked values. The columns of an
+    aggregation are those that it reads.
     """
 
     asset: str
@@ -83,6 +105,7 @@ class FlatScan:
     predicate: Predicate
     columns: tuple[str, ...] | None
     limit: int | None
+    summary: Summary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +141,29 @@ def require_pushable(predicate: Predicate) -> None:
 
 
 def flatten(fragment: Fragment) -> FlatScan:
-    """Return the flat form of a fragment of version 1.
+    """Return the flat form of a fragment.
 
     Raises:
-        ProtocolError: The nodes do not follow ``Limit?(Project?(Filter*(Scan)))``.
+        ProtocolError: The nodes do not have one of the three forms.
     """
     node = fragment
     limit: int | None = None
     columns: tuple[str, ...] | None = None
+    summary: Summary | None = None
     predicate: Predicate = TRUE
-    if isinstance(node, Limit):
-        if node.rows < 0:
-            raise ProtocolError("a limit cannot be negative")
-        limit, node = node.rows, node.input
-    if isinstance(node, Project):
+    match node:
+        case Limit():
+            if node.rows < 0:
+                raise ProtocolError("a limit cannot be negative")
+            limit, node = node.rows, node.input
+        case Aggregate():
+            summary, node = node.aggregation, node.input
+            columns = summary.columns
+        case First():
+            summary, node = node.top, node.input
+        case _:
+            pass
+    if isinstance(node, Project) and columns is None:
         columns, node = node.columns, node.input
         if len(set(columns)) != len(columns):
             raise ProtocolError("a scan names a column twice")
@@ -139,5 +171,8 @@ def flatten(fragment: Fragment) -> FlatScan:
         require_pushable(node.predicate)
         predicate, node = all_of(node.predicate, predicate), node.input
     if not isinstance(node, Scan):
-        raise ProtocolError("a scan is `Limit?(Project?(Filter*(Scan)))`, in this order")
-    return FlatScan(node.asset, node.at, predicate, columns, limit)
+        raise ProtocolError(
+            "a scan is `Limit?(Project?(Filter*(Scan)))`, `Aggregate(Filter*(Scan))` or "
+            "`First(Project?(Filter*(Scan)))`, in this order"
+        )
+    return FlatScan(node.asset, node.at, predicate, columns, limit, summary)

@@ -7,13 +7,10 @@ and not deeper in the gateway.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import datetime as dt
 import json
-import math
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
@@ -31,10 +28,26 @@ from jupyter_govdata.model.predicate import (
     Like,
     Or,
     Predicate,
-    Value,
 )
-from jupyter_govdata.model.scan import At, Filter, Fragment, Limit, Project, Scan, ScanRequest
+from jupyter_govdata.model.scan import (
+    Aggregate,
+    At,
+    Filter,
+    First,
+    Fragment,
+    Limit,
+    Project,
+    Scan,
+    ScanRequest,
+)
 from jupyter_govdata.model.stamp import Receipt
+from jupyter_govdata.model.wire_summary import (
+    aggregation_from_wire,
+    aggregation_to_wire,
+    top_from_wire,
+    top_to_wire,
+)
+from jupyter_govdata.model.wire_values import value_from_wire, value_to_wire
 
 MAX_DEPTH = 64
 MAX_NAME = 1_000
@@ -55,79 +68,19 @@ def parse_json(data: bytes, limit: int = 4_000_000) -> Any:
     """Parse a message of at most `limit` bytes.
 
     Raises:
-        ProtocolError: Too large, or not JSON.
+        ProtocolError: Too large, or not JSON in UTF-8.
     """
     if len(data) > limit:
         raise ProtocolError(f"the message is larger than {limit} bytes")
     try:
-        return json.loads(data)
+        parsed = json.loads(data.decode())
+        # SECURITY: half a surrogate pair is no character. It could be neither recorded nor
+        # answered, so a refusal of it would fail before it is in the audit chain.
+        if b"\\u" in data:
+            json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as exc:
         raise ProtocolError("the message is not JSON") from exc
-
-
-# -- values ----------------------------------------------------------------------------------
-
-
-def value_to_wire(value: Value) -> list[Any]:
-    """Return ``[type, text]`` for a constant; exact for every type."""
-    match value:
-        case bool():
-            return ["bool", value]
-        case int():
-            return ["int", str(value)]
-        case float():
-            return ["float", value.hex() if math.isfinite(value) else repr(value)]
-        case str():
-            return ["str", value]
-        case bytes():
-            return ["bytes", base64.b64encode(value).decode()]
-        case Decimal():
-            return ["decimal", str(value)]
-        case dt.datetime():
-            return ["datetime", value.isoformat()]
-        case dt.date():
-            return ["date", value.isoformat()]
-        case dt.time():
-            return ["time", value.isoformat()]
-
-
-def _decimal(text: str) -> Decimal:
-    value = Decimal(text)
-    if not value.is_finite():
-        raise ValueError(text)
-    return value
-
-
-_FROM_TEXT: dict[str, Any] = {
-    "int": int,
-    "float": lambda t: float(t) if t in ("nan", "inf", "-inf") else float.fromhex(t),
-    "bytes": lambda t: base64.b64decode(t, validate=True),
-    "decimal": _decimal,
-    "datetime": dt.datetime.fromisoformat,
-    "date": dt.date.fromisoformat,
-    "time": dt.time.fromisoformat,
-    "str": str,
-}
-
-
-def value_from_wire(data: Any) -> Value:
-    """Reverse `value_to_wire`.
-
-    Raises:
-        ProtocolError: Not such a pair.
-    """
-    if not isinstance(data, list) or len(data) != 2 or not isinstance(data[0], str):
-        raise ProtocolError("a constant is a pair of type and text")
-    kind, text = data
-    if kind == "bool" and isinstance(text, bool):
-        return text
-    if kind in _FROM_TEXT and isinstance(text, str):
-        try:
-            value: Value = _FROM_TEXT[kind](text)
-        except (ValueError, OverflowError, InvalidOperation, binascii.Error) as exc:
-            raise ProtocolError(f"a constant of type `{kind}` does not parse") from exc
-        return value
-    raise ProtocolError("a constant has an unknown type")
+    return parsed
 
 
 # -- predicates ------------------------------------------------------------------------------
@@ -245,14 +198,16 @@ def at_from_wire(data: Any) -> At | None:
         raise ProtocolError("a version is an object")
     _known(data, "snapshot_id", "timestamp", "tag")
     try:
+        moment = None
+        if "timestamp" in data:
+            moment = dt.datetime.fromisoformat(_text(data, "timestamp"))
+            moment.astimezone(dt.UTC)
         return At(
             snapshot_id=int(_text(data, "snapshot_id")) if "snapshot_id" in data else None,
-            timestamp=dt.datetime.fromisoformat(_text(data, "timestamp"))
-            if "timestamp" in data
-            else None,
+            timestamp=moment,
             tag=_text(data, "tag") if "tag" in data else None,
         )
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         raise ProtocolError("a version does not parse") from exc
 
 
@@ -267,6 +222,11 @@ def fragment_to_wire(node: Fragment) -> dict[str, Any]:
             return {"project": list(columns), "input": fragment_to_wire(below)}
         case Limit(below, rows):
             return {"limit": rows, "input": fragment_to_wire(below)}
+        case Aggregate(below, aggregation):
+            told = aggregation_to_wire(aggregation)
+            return {"aggregate": told, "input": fragment_to_wire(below)}
+        case First(below, top):
+            return {"first": top_to_wire(top), "input": fragment_to_wire(below)}
 
 
 def fragment_from_wire(data: Any, depth: int = 0) -> Fragment:
@@ -296,6 +256,12 @@ def fragment_from_wire(data: Any, depth: int = 0) -> Fragment:
         if not isinstance(rows, int) or isinstance(rows, bool) or not 0 <= rows < 2**63:
             raise ProtocolError("a limit is a whole number of rows")
         return Limit(below, rows)
+    if "aggregate" in data:
+        _known(data, "aggregate", "input")
+        return Aggregate(below, aggregation_from_wire(data["aggregate"]))
+    if "first" in data:
+        _known(data, "first", "input")
+        return First(below, top_from_wire(data["first"]))
     raise ProtocolError("the fragment has a node that this version does not know")
 
 
@@ -321,6 +287,8 @@ def request_from_wire(data: bytes) -> ScanRequest:
     _known(parsed, "v", "fragment", "purpose", "known", "files")
     purpose = None if parsed.get("purpose") is None else _text(parsed, "purpose")
     known = _text(parsed, "known") if "known" in parsed else ""
+    if not known.isascii():
+        raise ProtocolError("`known` is a tag that the gateway gave")
     files = parsed.get("files", False)
     if not isinstance(files, bool):
         raise ProtocolError("`files` is true or false")

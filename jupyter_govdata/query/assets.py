@@ -67,6 +67,8 @@ class AssetTables:
         self._tables: dict[tuple[str, At | None], GovernedDataset] = {}
         self._pinned: dict[str, At | None] = {}
         self._catalogs: dict[At, str] = {}
+        self.own_functions = False
+        """The user has made macros, so `sum` may be another function."""
         self._cards: dict[tuple[str, At | None, str | None], AssetView] = {}
 
     def close(self) -> None:
@@ -161,6 +163,15 @@ class AssetTables:
     def tables(self) -> tuple[GovernedDataset, ...]:
         """Return all assets that the connection knows, at all versions."""
         return tuple(self._tables.values())
+
+    def table(self, catalog: str, schema: str, name: str) -> GovernedDataset | None:
+        """Return the asset that a table of a query is, or None if it is another one."""
+        catalog = catalog.lower()
+        versions = [at for at, database in self._catalogs.items() if database == catalog]
+        if catalog not in ("", "memory") and not versions:
+            return None
+        at = versions[0] if versions else None
+        return self._tables.get((f"{schema}.{name}".lower(), at))
 
     def pinned(self) -> Mapping[str, At | None]:
         """Return the version that a pin fixes, of each asset that is read without one."""

@@ -88,6 +88,11 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         """Names of the visible columns in the order of the card."""
         return tuple(_shown_schema(self._view).names)
 
+    @property
+    def shown(self) -> pa.Schema:
+        """The visible columns in the order of the card, without `prefix`."""
+        return self._part(self.columns)
+
     def adopt(self, view: AssetView) -> bool:
         """Take over a newer card; False if its columns are others, then a new dataset is due."""
         if view is self._view:

@@ -88,7 +88,9 @@ def _total(scans: list[OpenScan], view: AssetView | None) -> int | None:
     if view is None or view.snapshot is None or view.snapshot.total_rows is None:
         return None
     snapshots = {r.snapshot_id for opened in scans for r in opened.stream.receipts}
-    narrowed = any(o.scan.predicate != TRUE or o.scan.limit is not None for o in scans)
+    narrowed = any(
+        o.scan.predicate != TRUE or o.scan.limit is not None or o.scan.summary for o in scans
+    )
     if narrowed or snapshots != {view.snapshot.snapshot_id}:
         return None
     return view.snapshot.total_rows * len(scans)

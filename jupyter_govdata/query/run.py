@@ -5,8 +5,9 @@ in the engine's worker thread.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -40,21 +41,22 @@ from jupyter_govdata.query.faults import (
 from jupyter_govdata.query.frames import registered, results_read
 from jupyter_govdata.query.missing import missing_table
 from jupyter_govdata.query.names import Analysis, rewrite
+from jupyter_govdata.query.pushdown import CANNOT_PUSH, without_pushdown
 from jupyter_govdata.query.reads import Reads, StoppedError
 from jupyter_govdata.query.repeat import EXPLAIN, Plan, is_repeatable, plan_of, scanned_whole
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.source import AssetSource
+from jupyter_govdata.query.summaries import computed, summarised
 from jupyter_govdata.query.tail import BATCH_ROWS, Opened, Tail, opened_from
 
 _FAILURES = (
     *(duckdb.Error, RuntimeError, GovDataError, UnreadableFilterError, StoppedError),
     *(OSError, pa.ArrowException),  # DuckDB's, out of its stream
 )
-# UPSTREAM: DuckDB 1.5 fails when it hands over IS DISTINCT FROM inside OR, and it needs pytz to
-# hand over a set of timestamps with zones.
-_CANNOT_PUSH = ("Arrow Scan Pushdown Filter", "for NaN values", "module 'pytz'")
-_NO_PUSHDOWN = "filter_pushdown,join_filter_pushdown"
+
+
+_MACRO = re.compile(r"\b(?:macro|function)\b", re.IGNORECASE)
 
 
 class Run:
@@ -118,6 +120,8 @@ class Run:
         self._open = ExitStack()
         self._retried: set[str] = set()
         self._pushdown = True
+        self._summaries = True
+        self._summarised = False
         self.tail: Tail | None = None
         self.broken = False
         """DuckDB failed inside: the connection cannot be used any more."""
@@ -251,15 +255,17 @@ class Run:
 
     def _run(self, statement: duckdb.Statement, *, whole: bool) -> Opened:
         self._retried.clear()
-        self._pushdown = True
+        self._pushdown = self._summaries = True
         while True:
             reads = self._begin(Reads(self._source, self._purpose, self._pins))
             try:
                 if reads.stopped:
                     raise StoppedError
-                opened = self._execute(statement, whole=whole)
+                opened = self._execute(self._split(statement, reads), whole=whole)
                 if opened.rest is None:
                     reads.close()
+                if statement.type == duckdb.StatementType.CREATE:
+                    self._assets.own_functions |= bool(_MACRO.search(statement.query))
                 check_one_snapshot(reads)
             except _FAILURES as error:
                 reads.close()
@@ -269,9 +275,24 @@ class Run:
                 self._done.append(reads)
                 return opened
 
+    def _split(self, statement: duckdb.Statement, reads: Reads) -> duckdb.Statement:
+        """Return the statement over what the gateway has computed of it, or itself."""
+        self._summarised = False
+        if not self._summaries or statement.type != duckdb.StatementType.SELECT:
+            return statement
+        if self._assets.own_functions:
+            return statement
+        found = summarised(self._connection, statement.query, self._assets.table, self._values)
+        if found is None:
+            return statement
+        self._summarised = True
+        computed(self._connection, found, reads, self._open)
+        (rest,) = self._connection.extract_statements(found.text)
+        return rest
+
     def _execute(self, statement: duckdb.Statement, *, whole: bool) -> Opened:
         values = self._bound(statement)
-        with nullcontext() if self._pushdown else _without_pushdown(self._connection):
+        with nullcontext() if self._pushdown else without_pushdown(self._connection):
             found = self._connection.execute(statement, values)
         return opened_from(found.to_arrow_reader(BATCH_ROWS), whole=whole)
 
@@ -291,13 +312,16 @@ class Run:
         if reads.stopped:
             return False
         failure = error if isinstance(error, GovDataError) else reads.failure
+        if self._summarised and not isinstance(failure, StaleDecisionError):
+            self._summaries = False  # whatever it was: rows tell it better
+            return True
         if failure is not None:
             outdated = isinstance(failure, StaleDecisionError | ColumnNotFoundError)
             if not outdated or not self._first("stale"):
                 return False
             self._refresh()
             return True
-        cannot_push = reads.unreadable is not None or any(t in str(error) for t in _CANNOT_PUSH)
+        cannot_push = reads.unreadable is not None or any(t in str(error) for t in CANNOT_PUSH)
         if cannot_push and self._pushdown:
             self._pushdown = False
             return True
@@ -372,17 +396,3 @@ def _changed_rows(statement: duckdb.Statement, table: pa.Table) -> int | None:
     if table.column_names == ["Success"] and not table.num_rows:
         return 0
     return None
-
-
-@contextmanager
-def _without_pushdown(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Hand no filter over, inside the block."""
-    row = connection.execute("SELECT current_setting('disabled_optimizers')").fetchone()
-    before = str(row[0]).replace("'", "''") if row else ""
-    cursor = connection.cursor()  # of the same database: an open stream of `connection` lives on
-    try:
-        cursor.execute(f"SET disabled_optimizers = '{_NO_PUSHDOWN}'")
-        yield
-    finally:
-        cursor.execute(f"SET disabled_optimizers = '{before}'")
-        cursor.close()

@@ -59,14 +59,43 @@ def where_predicate(text: str) -> Predicate:
     node = told["statements"][0]["node"]
     if node.get("type") != "SELECT_NODE" or any(node.get(clause) for clause in _CLAUSES):
         raise _unreadable("a condition is what can stand after `WHERE`, alone", text, 0)
-    return _Reader(text).condition(node["where_clause"], negated=False)
+    return ConditionReader(text).condition(node["where_clause"], negated=False)
 
 
-class _Reader:
+class ConditionReader:
+    """Reads conditions of DuckDB's syntax tree.
+
+    Args:
+        text: The condition as it was written, for messages.
+    """
+
     def __init__(self, text: str) -> None:
         self._text = text
 
+    def column(self, node: Node) -> str:
+        """Return the column that a node names.
+
+        Raises:
+            QueryError: Another expression.
+        """
+        if node["type"] != "COLUMN_REF" or len(node["column_names"]) != 1:
+            raise self.refused(node)
+        return str(node["column_names"][0])
+
+    def constant(self, node: Node, column: str) -> Value:  # noqa: ARG002 - for those who need it
+        """Return a constant that is compared with a column.
+
+        Raises:
+            QueryError: Another expression, NULL, or a constant of a type that is not known here.
+        """
+        return self.value(node)
+
     def condition(self, node: Node, *, negated: bool) -> Predicate:
+        """Return a condition, or its negation, as a predicate.
+
+        Raises:
+            QueryError: A condition of another kind; with line and column.
+        """
         kind = node["type"]
         if kind in ("CONJUNCTION_AND", "CONJUNCTION_OR"):
             parts = [self.condition(child, negated=negated) for child in node["children"]]
@@ -76,41 +105,47 @@ class _Reader:
         if kind in _OPS:
             return self._comparison(node, _OPS[kind], negated=negated)
         if kind in ("COMPARE_IN", "COMPARE_NOT_IN"):
-            column, *values = node["children"]
-            wanted = tuple(self._value(value) for value in values)
-            return In(self._column(column), wanted, (kind == "COMPARE_NOT_IN") != negated)
+            first, *values = node["children"]
+            column = self.column(first)
+            wanted = tuple(self.constant(value, column) for value in values)
+            return In(column, wanted, (kind == "COMPARE_NOT_IN") != negated)
         if kind in ("OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL"):
-            column = self._column(node["children"][0])
+            column = self.column(node["children"][0])
             return IsNull(column, (kind == "OPERATOR_IS_NOT_NULL") != negated)
         if kind == "COMPARE_BETWEEN":
             return self._between(node, negated=negated)
         if kind == "COLUMN_REF":
-            return Compare(self._column(node), "=", not negated)
-        raise self._refused(node)
+            return self.truth(self.column(node), value=not negated)
+        raise self.refused(node)
+
+    def truth(self, column: str, *, value: bool) -> Predicate:
+        """Return the condition that a column stands alone for."""
+        return Compare(column, "=", value)
 
     def _comparison(self, node: Node, op: Op, *, negated: bool) -> Predicate:
         left, right = node["left"], node["right"]
         if left["type"] != "COLUMN_REF":
             left, right, op = right, left, MIRRORED[op]
-        return Compare(self._column(left), NEGATED[op] if negated else op, self._value(right))
+        column = self.column(left)
+        return Compare(column, NEGATED[op] if negated else op, self.constant(right, column))
 
     def _between(self, node: Node, *, negated: bool) -> Predicate:
-        column = self._column(node["input"])
-        lower, upper = self._value(node["lower"]), self._value(node["upper"])
+        column = self.column(node["input"])
+        lower, upper = (self.constant(node[end], column) for end in ("lower", "upper"))
         if negated:
             return any_of(Compare(column, "<", lower), Compare(column, ">", upper))
         return all_of(Compare(column, ">=", lower), Compare(column, "<=", upper))
 
-    def _column(self, node: Node) -> str:
-        if node["type"] != "COLUMN_REF" or len(node["column_names"]) != 1:
-            raise self._refused(node)
-        return str(node["column_names"][0])
+    def value(self, node: Node) -> Value:
+        """Return a constant.
 
-    def _value(self, node: Node) -> Value:
+        Raises:
+            QueryError: Another expression, NULL, or a type that is not known here.
+        """
         if node["type"] == "OPERATOR_CAST":
             return self._cast(node)
         if node["type"] != "VALUE_CONSTANT" or node["value"]["is_null"]:
-            raise self._refused(node)
+            raise self.refused(node)
         kind, value = node["value"]["type"], node["value"]["value"]
         if kind["id"] == "DECIMAL":
             return Decimal(value).scaleb(-kind["type_info"]["scale"])
@@ -119,10 +154,10 @@ class _Reader:
             return int(value) if float(value).is_integer() else float(value)
         if kind["id"] in _WHOLE or kind["id"] == "VARCHAR":
             return cast("Value", value)
-        raise self._refused(node)
+        raise self.refused(node)
 
     def _cast(self, node: Node) -> Value:
-        text, kind = self._value(node["child"]), node["cast_type"]["id"]
+        text, kind = self.value(node["child"]), node["cast_type"]["id"]
         try:
             if kind == "BOOLEAN" and text in ("t", "f"):
                 return text == "t"
@@ -135,9 +170,10 @@ class _Reader:
                 return moment
         except ValueError:
             pass
-        raise self._refused(node)
+        raise self.refused(node)
 
-    def _refused(self, node: Node) -> QueryError:
+    def refused(self, node: Node) -> QueryError:
+        """Return the error for a node that cannot be read."""
         place = int(node.get("query_location", 0))
         return _unreadable(
             "only comparisons of a column with a constant can be asked for here",

@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from jupyter_govdata.errors import StampError
 from jupyter_govdata.model.stamp import Receipt, Stamp
-from jupyter_govdata.model.wire import canonical_json, value_to_wire
+from jupyter_govdata.model.wire import canonical_json
+from jupyter_govdata.model.wire_values import value_to_wire
 from jupyter_govdata.stamps.bundle import (
     STATUSES,
     FoundStamp,

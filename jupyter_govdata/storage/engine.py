@@ -32,22 +32,23 @@ class _Engine:
     idle: list[duckdb.DuckDBPyConnection] = field(default_factory=list)
 
 
-_ENGINES: dict[tuple[str, str], _Engine] = {}
+_ENGINES: dict[tuple[str, str, str], _Engine] = {}
 
 
-def cursor(root: str, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
+def cursor(name: str, root: str, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
     """Return a connection to the engine that may read below `root`, nobody else's meanwhile.
 
     Args:
+        name: Engines of different names share no memory.
         root: Folder; nothing outside can be opened.
         memory_limit: Of the engine, over all its scans, e.g. ``4GB``.
         threads: Of the engine, over all its scans; the largest number asked for applies.
     """
-    key = (root, memory_limit)
+    key = (name, root, memory_limit)
     with _LOCK:
         engine = _ENGINES.get(key)
         if engine is None:
-            engine = _ENGINES[key] = _Engine(_opened(*key))
+            engine = _ENGINES[key] = _Engine(_opened(root, memory_limit))
         if threads > engine.threads:
             engine.connection.execute(f"SET GLOBAL threads = {int(threads)}")
             engine.threads = threads
@@ -58,13 +59,15 @@ def cursor(root: str, memory_limit: str, threads: int) -> duckdb.DuckDBPyConnect
     return connection
 
 
-def give_back(root: str, memory_limit: str, connection: duckdb.DuckDBPyConnection) -> None:
+def give_back(
+    name: str, root: str, memory_limit: str, connection: duckdb.DuckDBPyConnection
+) -> None:
     """Keep a connection for the next scan.
 
     SECURITY: it must hold nothing of its scan: no registered table, no open result.
     """
     with _LOCK:
-        engine = _ENGINES[root, memory_limit]
+        engine = _ENGINES[name, root, memory_limit]
         if len(engine.idle) < IDLE_CONNECTIONS:
             engine.idle.append(connection)
             return

@@ -69,13 +69,20 @@ class ScanReader:
 
 
 class Stop:
-    """A scan's connections, and whether it was cancelled."""
+    """A scan's connections, and whether it was cancelled.
 
-    def __init__(self, plan: Plan, memory_limit: str, threads: int) -> None:
+    Args:
+        plan: What is read.
+        engine: Name of the engine; those of different names share no memory.
+        memory_limit: Of the engine.
+        threads: Of the engine.
+    """
+
+    def __init__(self, plan: Plan, engine: str, memory_limit: str, threads: int) -> None:
         self._asset = plan.asset
         self._cancelled = self._closed = False
         self._lock = threading.Lock()
-        self._engine = plan.root, memory_limit, threads
+        self._engine = engine, plan.root, memory_limit, threads
         self.clean = False
         """All is read and the connection holds nothing of the scan any more."""
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -105,8 +112,7 @@ class Stop:
         with self._lock:
             if self._connection is not None and not self._closed:
                 if self.clean:
-                    root, memory_limit, _ = self._engine
-                    give_back(root, memory_limit, self._connection)
+                    give_back(*self._engine[:3], self._connection)
                 else:
                     self._connection.close()
             self._closed = True

@@ -1,11 +1,6 @@
-"""Governed reading: row filter, then masks, then the user's condition.
+"""Governed reading: row filter, then masks, then the user's condition; see `shape`.
 
 Runs in the gateway. Trusts the plan and the decision, nothing of the request.
-
-INVARIANT 1: rows are filtered on raw values first, then columns are masked, then the user's
-condition sees masked values. A condition on columns without a mask gives the same rows on either
-side of the masks and cannot fail on a row (it is structured and type-checked, nothing is cast),
-so it runs inside the reading engine together with the row filter.
 """
 
 from __future__ import annotations
@@ -21,10 +16,11 @@ import pyarrow.fs
 from jupyter_govdata.errors import QueryError
 from jupyter_govdata.model.decision import Mask
 from jupyter_govdata.model.plan import Plan
-from jupyter_govdata.model.predicate import FALSE, TRUE, And, Consent, Predicate, columns_of, walk
+from jupyter_govdata.model.predicate import FALSE, TRUE, Predicate
 from jupyter_govdata.model.scan import require_pushable
+from jupyter_govdata.model.summary import Summary
 from jupyter_govdata.storage import direct
-from jupyter_govdata.storage.binding import bind_predicate, field_of, template_columns
+from jupyter_govdata.storage.binding import field_of
 from jupyter_govdata.storage.errors import storage_errors
 from jupyter_govdata.storage.footers import footer
 from jupyter_govdata.storage.late import LateFilter, typed
@@ -33,8 +29,10 @@ from jupyter_govdata.storage.pieces import LEAD_ROWS, Piece, led, pieces
 from jupyter_govdata.storage.pseudonym import Pseudonyms
 from jupyter_govdata.storage.reader import ScanReader, Stop
 from jupyter_govdata.storage.relation import Source, relation
+from jupyter_govdata.storage.shape import Shape, filter_columns, shape_of
 from jupyter_govdata.storage.side import Consents, SideTables
 from jupyter_govdata.storage.sql import Columns, render
+from jupyter_govdata.storage.summary import columns_read, summary_schema, summary_sql
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 16 << 20
@@ -42,36 +40,6 @@ BATCH_BYTES = 16 << 20
 LARGE_ROWS = 1_000_000
 _COUNTED = 1 << 20
 NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What happens to the rows.
-
-    Args:
-        raw: Columns that leave the reader: shown ones, and what masks and `late` need.
-        blind: Columns that are shown without their values being read.
-        early: Row filter and conditions on unmasked columns, bound to raw types.
-        late: Conditions that touch a masked column, bound to shown types.
-    """
-
-    raw: tuple[str, ...]
-    blind: tuple[str, ...]
-    early: Predicate
-    late: Predicate
-
-
-def split_predicate(
-    predicate: Predicate, masked: Mapping[str, Mask]
-) -> tuple[Predicate, Predicate]:
-    """Split a user's condition into what may run on raw values and what needs masked ones.
-
-    Only the first part may prune files (`Catalog.plan`).
-    """
-    parts = predicate.args if isinstance(predicate, And) else (predicate,)
-    early = tuple(p for p in parts if not columns_of(p) & masked.keys())
-    late = tuple(p for p in parts if columns_of(p) & masked.keys())
-    return And(early) if early else TRUE, And(late) if late else TRUE
 
 
 @functools.lru_cache(maxsize=512)
@@ -98,12 +66,14 @@ def open_scan(
     batch_rows: int = BATCH_ROWS,
     filesystem: pa.fs.FileSystem | None = None,
     unmasked: Mapping[str, str] = NOTHING,
+    summary: Summary | None = None,
 ) -> ScanReader:
     """Start reading one part of a governed scan.
 
     Args:
         plan: What to read.
         columns: Columns shown, in this order; none at all gives batches that only count rows.
+            Of an aggregation the columns that it reads.
         row_filter: Of the decision, on raw values.
         masks: Column -> mask.
         predicate: The user's, on masked values.
@@ -120,6 +90,8 @@ def open_scan(
             are then filtered after reading; only files are pruned.
         unmasked: Further column -> column whose stored values it holds. SECURITY: for the
             gateway's own eyes, such as addresses of files; they never leave it.
+        summary: What is computed from the governed rows, instead of showing them; with one part,
+            without `limit` and `unmasked`.
 
     Raises:
         ColumnNotFoundError: A column that the plan does not have.
@@ -128,21 +100,27 @@ def open_scan(
         StorageError: A file is missing or damaged; may also come while reading.
     """
     require_pushable(predicate)
-    if limit is not None and part[1] != 1:
-        raise QueryError("a scan with a limit has one part")
+    if (limit is not None or summary is not None) and part[1] != 1:
+        raise QueryError("a scan with a limit or a summary has one part")
     schema = _raw_schema(plan.arrow_schema)
     shown = shown_schema(schema, masks)
+    asked = columns
+    if summary is not None:
+        columns = columns_read(summary, asked)
     stored = [field_of(name, schema).with_name(told) for told, name in unmasked.items()]
     out = pa.schema([*(field_of(name, shown) for name in columns), *stored])
     key = _pseudonyms(masks, pseudonym_key, purpose)
     masker = Masker(masks, domains, key, plan.asset)
-    shape = _shape(columns, row_filter, predicate, schema, shown, masker, unmasked.values())
-    stop = Stop(plan, memory_limit, threads)
+    shape = shape_of(columns, row_filter, predicate, schema, shown, masker, unmasked.values())
+    stop = Stop(plan, "rows" if summary is None else "summaries", memory_limit, threads)
     with storage_errors(plan.asset):
         chosen = pieces(plan.files, part, lambda f: footer(f.path, filesystem).groups)
     job = _Job(plan, schema, chosen, shape, masker, out, consents, stop, filesystem, unmasked)
-    found = job.rows(limit, _fitting(plan, batch_rows))
-    return ScanReader(plan.asset, out, found, stop)
+    fitting = _fitting(plan, batch_rows)
+    if summary is None:
+        return ScanReader(plan.asset, out, job.rows(limit, fitting), stop)
+    answer = summary_schema(summary, asked, shown)
+    return ScanReader(plan.asset, answer, job.summarised(summary, asked, answer, fitting), stop)
 
 
 def _pseudonyms(masks: Mapping[str, Mask], key: bytes, purpose: str) -> Pseudonyms | None:
@@ -156,28 +134,6 @@ def _fitting(plan: Plan, batch_rows: int) -> int:
     return max(min(batch_rows, BATCH_BYTES // wide), 1_024)
 
 
-def _shape(
-    columns: Sequence[str],
-    row_filter: Predicate,
-    predicate: Predicate,
-    schema: pa.Schema,
-    shown: pa.Schema,
-    masker: Masker,
-    unmasked: Iterable[str],
-) -> _Shape:
-    early, late = split_predicate(predicate, masker.masks)
-    late = bind_predicate(late, shown)
-    early = bind_predicate(And((row_filter, early)), schema)
-    needed = dict.fromkeys((*columns, *sorted(columns_of(late))))
-    kinds = {name: field_of(name, schema).type for name in needed}
-    blind = tuple(name for name in needed if masker.blind(name, kinds[name]))
-    raw = dict.fromkeys(name for name in needed if name not in blind)
-    raw.update((field_of(name, schema).name, None) for name in unmasked)
-    for name in tuple(raw):
-        raw.update((field_of(other, schema).name, None) for other in masker.reads(name))
-    return _Shape(tuple(raw), blind, FALSE if late == FALSE else early, late)
-
-
 @dataclass(frozen=True, slots=True)
 class _Job:
     """One part of a scan, ready to run."""
@@ -185,7 +141,7 @@ class _Job:
     plan: Plan
     schema: pa.Schema
     chosen: list[Piece]
-    shape: _Shape
+    shape: Shape
     masker: Masker
     out: pa.Schema
     consents: Consents
@@ -214,6 +170,51 @@ class _Job:
                 yield shown
             if left == 0:
                 return
+
+    # -- summarising -------------------------------------------------------------------------
+
+    def summarised(
+        self, summary: Summary, asked: Sequence[str], answer: pa.Schema, batch_rows: int
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """Yield what is computed from the governed rows of the part.
+
+        INVARIANT 1: it is computed from the rows as they would be shown: filtered, then masked.
+        """
+        if not self.out.names:  # only rows are counted
+            count = pa.array([sum(b.num_rows for b in self.rows(None, batch_rows))], pa.int64())
+            yield pa.RecordBatch.from_arrays([count] * len(answer), schema=answer)
+            return
+        if self._shows_what_is_stored():
+            side = SideTables(self.consents)
+            source = f"({self._select(self.chosen, self.out.names, side)})"
+            ids = {c.name: c.field_id for c in self.plan.columns}
+            written = {name: f"c{ids[name]}" for name in self.out.names}
+            connection = self.stop.connection
+            side.register(connection)
+        else:
+            source = "governed"
+            written = {name: f"g{index}" for index, name in enumerate(self.out.names)}
+            schema = pa.schema([field.with_name(written[field.name]) for field in self.out])
+            rows = self._checked(self.rows(None, batch_rows), schema)
+            connection = self.stop.connection.cursor()  # the first one reads the rows
+            connection.register(source, pa.RecordBatchReader.from_batches(schema, rows))
+        sql = summary_sql(summary, source, asked, written, self.out)
+        for batch in connection.execute(sql).to_arrow_reader(batch_rows):
+            columns = zip(batch.columns, answer, strict=True)
+            yield pa.RecordBatch.from_arrays([typed(c, f.type) for c, f in columns], schema=answer)
+
+    def _shows_what_is_stored(self) -> bool:
+        """Return True if one statement over the files gives the rows as they are shown."""
+        masked = not self.masker.masks.keys().isdisjoint(self.out.names)
+        empty = self.shape.early == FALSE or not self.chosen
+        return self.shape.late == TRUE and self.filesystem is None and not (masked or empty)
+
+    def _checked(
+        self, batches: Iterable[pa.RecordBatch], schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self.stop.check()
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -322,15 +323,6 @@ class _Job:
         if not self.out.names:
             return counting(batch.num_rows)
         return pa.RecordBatch.from_arrays([masked[n] for n in self.out.names], schema=self.out)
-
-
-def filter_columns(predicate: Predicate) -> frozenset[str]:
-    """Return the columns that a condition reads, those in templated domains included."""
-    found = set(columns_of(predicate))
-    for node in walk(predicate):
-        if isinstance(node, Consent):
-            found.update(template_columns(node.domain))
-    return frozenset(found)
 
 
 def counting(rows: int) -> pa.RecordBatch:

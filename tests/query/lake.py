@@ -35,6 +35,7 @@ from jupyter_govdata.model.scan import At, FlatScan, ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.view import AssetView, ColumnAccess
 from jupyter_govdata.model.wire import request_to_wire
+from tests.summaries import told
 
 T0 = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -198,6 +199,9 @@ class Lake:
         with self._oracle() as con:
             con.register("governed", table)
             sql = f"SELECT {listed} FROM governed WHERE {where} {limit}"
+            if scan.summary is not None:
+                summary = told(scan.summary, names)
+                sql = f"WITH t AS (SELECT * FROM governed WHERE {where}) {summary}"
             found = con.execute(sql, values or None).to_arrow_table()
         receipt = Receipt(
             asset=scan.asset,

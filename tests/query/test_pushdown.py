@@ -136,14 +136,14 @@ def test_pushdown_unmasked_columns_reach_the_gateway(engine: QueryEngine, lake: 
 def test_pushdown_masked_column_is_filtered_here_on_its_masked_values(
     engine: QueryEngine, lake: Lake
 ) -> None:
-    raw = engine.run("SELECT count(*) AS n FROM trials.outcomes WHERE patient_id = 'P001'")
-    assert next(iter(raw)) == {"n": 0}
+    raw = engine.run("SELECT site FROM trials.outcomes WHERE patient_id = 'P001'")
+    assert len(raw) == 0
     assert lake.requests[-1].predicate == TRUE
     shown = engine.run("SELECT patient_id FROM trials.outcomes LIMIT 1").table["patient_id"][0]
     again = engine.run(
-        "SELECT count(*) AS n FROM trials.outcomes WHERE patient_id = $id", {"id": shown.as_py()}
+        "SELECT site FROM trials.outcomes WHERE patient_id = $id", {"id": shown.as_py()}
     )
-    assert next(iter(again)) == {"n": 1}
+    assert len(again) == 1
 
 
 def test_pushdown_join_hands_keys_over_that_are_known_at_run_time_only(
@@ -167,7 +167,8 @@ def test_pushdown_self_join_makes_two_scans(engine: QueryEngine, lake: Lake) -> 
 
 
 def test_pushdown_count_reads_one_cheap_unmasked_column(engine: QueryEngine, lake: Lake) -> None:
-    assert next(iter(engine.run("SELECT count(*) AS n FROM trials.outcomes"))) == {"n": 12}
+    counted = engine.run("SELECT count(*) AS n FROM (SELECT 1 FROM trials.outcomes)")
+    assert next(iter(counted)) == {"n": 12}
     assert lake.requests[-1].columns == ("age",)
 
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from jupyter_govdata.model.decision import Mask
 from jupyter_govdata.model.plan import DataFile, Plan, PlanColumn
 from jupyter_govdata.model.predicate import TRUE, IsNull, Or, Predicate, all_of
+from jupyter_govdata.model.summary import Summary
 from jupyter_govdata.storage import open_scan
 from tests.storage.oracle import Agreed
 
@@ -157,6 +158,8 @@ class Asked:
     purpose: str = "research"
     part: tuple[int, int] = (0, 1)
     batch_rows: int = 65_536
+    summary: Summary | None = None
+    memory: str = "1GB"
 
 
 def scan(plan: Plan, asked: Asked = Asked(), reader: str = "direct") -> pa.Table:
@@ -177,8 +180,9 @@ def scan(plan: Plan, asked: Asked = Asked(), reader: str = "direct") -> pa.Table
         part=asked.part,
         batch_rows=asked.batch_rows,
         threads=1,
-        memory_limit="1GB",
+        memory_limit=asked.memory,
         filesystem=pa.fs.LocalFileSystem() if reader == "stream" else None,
+        summary=asked.summary,
     )
     try:
         return pa.Table.from_batches(list(opened), opened.schema)
