@@ -198,11 +198,12 @@ def _wide(operator: Operator, left: _Number, right: _Number) -> _Number:
     a value that has more; with one operand of 19 digits it computes in 128 bits.
     """
     kind = _result(operator, left.kind, right.kind)
-    if kind.precision > _NARROW and max(left.kind.precision, right.kind.precision) <= _NARROW:
-        wide = pa.decimal128(_NARROW + 1, left.kind.scale)
-        left = _Number(f"CAST({left.sql} AS {duckdb_type(wide)})", wide)
-        kind = _result(operator, left.kind, right.kind)
-    return _Number(f"({left.sql} {operator} {right.sql})", kind)
+    if kind.precision <= _NARROW or max(left.kind.precision, right.kind.precision) > _NARROW:
+        return _Number(f"({left.sql} {operator} {right.sql})", kind)
+    wide = pa.decimal128(_NARROW + 1, left.kind.scale)
+    _result(operator, wide, right.kind)
+    sql = f"(CAST({left.sql} AS {duckdb_type(wide)}) {operator} {right.sql})"
+    return _Number(f"CAST({sql} AS {duckdb_type(kind)})", kind)
 
 
 def _result(operator: Operator, left: pa.DataType, right: pa.DataType) -> pa.DataType:
