@@ -12,7 +12,6 @@ import fcntl
 import os
 import random
 import signal
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -20,9 +19,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+from sqlalchemy import create_engine
 
+from jupyter_govdata.config import GatewayConfig
 from jupyter_govdata.errors import GovDataError
-from jupyter_govdata.session import Session, connect, init_lake
+from jupyter_govdata.gateway.composer import Gateway
+from jupyter_govdata.gateway.lake import init_lake
+from jupyter_govdata.gateway.loading import LoadRequest
+from jupyter_govdata.session import Session, connect
 from tests.faults.zygote import Zygote
 
 ROWS = 40
@@ -102,24 +106,31 @@ def consents() -> pa.Table:
     )
 
 
-def make_lake(folder: Path) -> Path:
-    """Make the lake with its first commit."""
-    source = folder / "governance"
-    for name, text in FILES.items():
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_text(text, encoding="utf-8")
-    lake = init_lake(folder / "lake", source, "dina")
-    with connect(lake, user="dina") as dina:
-        dina.load(consents(), "governance.consent")
-        dina.load(commit_of(0), "lab.events")
+def make_lake(folder: Path, store: str = "") -> Path:
+    """Make the lake with its first commit; its store is a file of its own unless named."""
+    lake = folder / "lake"
+    init_lake(lake, "dina", template=False)
+    if store:
+        with (lake / "govdata.toml").open("a", encoding="utf-8") as settings:
+            settings.write(f'store = "{store}"\n')
+    gateway = Gateway(GatewayConfig(lake=lake))
+    try:
+        applied = gateway.loading.apply_files(FILES, "dina", dry_run=False)
+        assert not applied.problems, applied.problems
+        for name, rows in (("governance.consent", consents()), ("lab.events", commit_of(0))):
+            request = LoadRequest(name, "create")
+            gateway.loading.load("dina", request, rows.schema, iter(rows.to_batches()), {})
+    finally:
+        gateway.close()
     return lake
 
 
 class Site:
     """People at work on a lake."""
 
-    def __init__(self, lake: Path, seed: int) -> None:
+    def __init__(self, lake: Path, seed: int, store: str = "") -> None:
         self.lake = lake
+        self.store = store or f"sqlite:///{lake / 'store.db'}"
         self._zygote = Zygote(lake / "run" / "gateway.log")
         self.random = random.Random(seed)
         self.told = {0}
@@ -243,12 +254,13 @@ class Site:
 
     def gateway(self) -> int | None:
         """Return the process of the gateway that serves the lake, None while there is none."""
-        try:
-            pid = int((self.lake / "run" / "gateway.lock").read_text())
-            os.kill(pid, 0)
-        except (OSError, ValueError):
-            return None
-        return pid
+        with (self.lake / "run" / "gateway.lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                told = lock.read()
+                return int(told) if told else None
+        return None  # whoever wrote the number is gone, and it may be somebody else's by now
 
     def restart(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End the gateway and start another, before anybody else does."""
@@ -305,17 +317,25 @@ class Site:
             assert set(there.values()) == {ROWS}, there
             assert self.told <= there.keys(), f"lost: {self.told - there.keys()}"
             assert there.keys() <= self.told | self.unsure, "a commit that nobody made"
-            with contextlib.closing(sqlite3.connect(self.lake / "store.db", timeout=30)) as store:
-                counted = store.execute(
-                    "SELECT principal, count(*) FROM govdata_audit "
-                    "WHERE action = 'select' AND permitted GROUP BY 1"
-                )
-                recorded = dict(counted.fetchall())
+            recorded = self.recorded()
             for user, answers in self.answered.items():
                 assert recorded.get(user, 0) >= answers, f"{user}: an answer without its record"
             if len(there) > MOST:
                 steward.load(commit_of(0), "lab.events", mode="overwrite")
                 self.told, self.unsure = {0}, set()
+
+    def recorded(self) -> dict[str, int]:
+        """Return how many permitted reads of each principal the audit log holds."""
+        store = create_engine(self.store)
+        try:
+            with store.connect() as connection:
+                counted = connection.exec_driver_sql(
+                    "SELECT principal, count(*) FROM govdata_audit "
+                    "WHERE action = 'select' AND permitted GROUP BY 1"
+                )
+                return {str(who): int(count) for who, count in counted}
+        finally:
+            store.dispose()
 
 
 def signalled(pid: int | None, number: signal.Signals) -> bool:

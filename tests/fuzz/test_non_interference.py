@@ -42,7 +42,7 @@ from tests.fuzz.worlds import (
     serve,
 )
 
-CASES = cases(150, 900)
+CASES = cases(120, 600)
 PER_WORLD = 30
 """Cases `n` of one world share `n // PER_WORLD`."""
 KNOWN = pa.table({"n": range(len(PIDS)), "pid": PIDS})

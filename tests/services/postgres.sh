@@ -3,6 +3,7 @@
 #
 #   tests/services/postgres.sh run COMMAND...   run COMMAND with GOVDATA_TEST_POSTGRES set
 #   tests/services/postgres.sh start DIR        print the URL; DIR must not exist
+#   tests/services/postgres.sh restart DIR      at once, as after a crash
 #   tests/services/postgres.sh stop DIR
 #
 # Needs the server's programs (Debian: apt-get install postgresql). PostgreSQL refuses to run as
@@ -10,7 +11,7 @@
 set -eu
 
 usage() {
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -67,10 +68,20 @@ stop() {
     rm -rf "$dir"
 }
 
+restart() {
+    cd "$1"
+    as_server "$(find_programs)/pg_ctl" --pgdata="$1/data" --log="$1/server.log" --mode=immediate \
+        --wait restart >/dev/null
+}
+
 case "${1:-}" in
 start)
     [ $# -eq 2 ] || usage
     start "$2"
+    ;;
+restart)
+    [ $# -eq 2 ] || usage
+    restart "$2"
     ;;
 stop)
     [ $# -eq 2 ] || usage
