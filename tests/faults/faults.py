@@ -6,6 +6,7 @@ import contextlib
 import resource
 import signal
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from jupyter_govdata.errors import GovDataError, StaleDecisionError
 from jupyter_govdata.model.scan import Scan, ScanRequest
 from tests.faults import kernel
 from tests.faults.site import PEOPLE, Site, commit_of, person, signalled
+from tests.server.jupyter import Server
 
 
 def gateway_killed(site: Site) -> None:
@@ -63,6 +65,33 @@ def kernel_killed(site: Site) -> None:
     with contextlib.suppress(BrokenPipeError):
         working.stdin.close()
     working.stdout.close()
+
+
+def server_killed(site: Site) -> None:
+    """A Jupyter server is killed while its sidebar asks; another one answers at once."""
+    settings = {"GOVDATA_LAKE": str(site.lake), "GOVDATA_USER": "ana", "GOVDATA_GATEWAY": None}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("first", "second"):
+            server = Server(Path(folder) / name, environment=settings)
+            try:
+                answer = server.get("catalog")
+                assert answer.status == 200, answer.text
+                assert [asset["name"] for asset in answer.json["assets"]] == ["lab.events"]
+                asking = threading.Thread(target=ask_until_gone, args=(server,))
+                asking.start()
+                site.wait_a_moment()
+            finally:
+                server.process.kill()
+                server.process.wait()
+            asking.join(60)
+            assert not asking.is_alive(), "a request hangs"
+
+
+def ask_until_gone(server: Server) -> None:
+    """Ask a server until it does not answer."""
+    with contextlib.suppress(OSError):
+        while True:
+            server.get("assets/lab.events")
 
 
 def store_locked(site: Site) -> None:
@@ -147,13 +176,14 @@ FAULTS: dict[Callable[[Site], None], int] = {
     gateway_ended: 2,
     gateway_stopped: 3,
     kernel_killed: 1,
+    server_killed: 0,
     store_locked: 2,
     catalog_locked: 2,
     disk_full: 4,
     policy_changed_while_streaming: 3,
     two_writers: 3,
 }
-"""Faults with how often each is drawn."""
+"""Faults with how often each is drawn; each comes once at first."""
 
 
 def draw(site: Site) -> Iterator[Callable[[Site], None]]:
