@@ -6,6 +6,7 @@ source text holds in one piece, so a traceback that shows the planting line is n
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 MARK = "gd" + "canary" + "5e1f9a7c0b"
@@ -19,13 +20,13 @@ def canary(kind: str, number: int | str = 0) -> str:
 
 MAY_HOLD = {
     # kind: patterns of the files that hold it on purpose, with nothing else of ours in them
-    "a private key": ("*/tls/*", "*key*.pem"),
-    "a token": ("*token*",),
-    "canary storagekey": ("*credentials*",),
+    "a private key": ("*/tls/*", "*/*key*.pem"),
+    "a token": ("*/*token*",),
+    "canary storagekey": ("*/*credentials*",),
     "canary unseen-card": ("*/source/*", "*/governance/*", "*/store.db*"),
 }
 
 
 def may_hold(path: Path, kind: str) -> bool:
     """Return True for a file that a test wrote in order to hold such a secret."""
-    return any(path.match(pattern) for pattern in MAY_HOLD.get(kind, ()))
+    return any(fnmatch(path.as_posix(), pattern) for pattern in MAY_HOLD.get(kind, ()))

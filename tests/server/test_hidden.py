@@ -96,6 +96,7 @@ def test_no_answer_of_any_route_mentions_what_is_hidden(shared: Server) -> None:
             assert not words_of(str(answer.headers)), (user, asked)
 
 
+@pytest.mark.attack("T72", surface="stored")
 @pytest.mark.attack("T72", "T83", "T85", surface="rest")
 def test_every_route_answers_for_a_hidden_asset_as_for_a_missing_one(shared: Server) -> None:
     def told(answer: Answer, name: str) -> tuple[int, str]:
