@@ -7,7 +7,9 @@ purposes cannot be put together; and without the key nobody can try out identifi
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,9 +118,7 @@ class Pseudonyms:
     def _made(self, values: pa.Array, domain: str) -> pa.Array:
         """Return the pseudonyms of distinct identifiers: `p_` and 100 bits in base 32."""
         subkey = self._subkey(domain)
-        digests = b"".join(
-            hmac.digest(subkey, value, "sha256") for value in values.cast(pa.binary()).to_pylist()
-        )
+        digests = b"".join(_digests(subkey, values.cast(pa.binary()).to_pylist()))
         octets = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)[:, :13]
         bits = np.unpackbits(octets, axis=1)[:, : _LETTERS * 5].reshape(-1, _LETTERS, 5)
         letters = _ALPHABET[bits @ _WEIGHTS]
@@ -128,3 +128,15 @@ class Pseudonyms:
         return pa.StringArray.from_buffers(
             len(text), pa.py_buffer(offsets.tobytes()), pa.py_buffer(text.tobytes())
         )
+
+
+def _digests(key: bytes, messages: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield HMAC-SHA256 of each message; the key, of 32 bytes, is hashed once."""
+    block = key.ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+    for message in messages:
+        first, second = inner.copy(), outer.copy()
+        first.update(message)
+        second.update(first.digest())
+        yield second.digest()
