@@ -20,6 +20,7 @@ class LazyModule:
 
 
 session = LazyModule("jupyter_govdata.session")
+proposing = LazyModule("jupyter_govdata.notebook.proposing")
 names = LazyModule("jupyter_govdata.query.names")
 stamps = LazyModule("jupyter_govdata.stamps.stamp")
 frames = LazyModule("jupyter_govdata.query.frames")
