@@ -63,10 +63,8 @@ class GovDataExtension(ExtensionApp):
         self.settings[RESOURCE] = self.shared
 
     def initialize_handlers(self) -> None:
-        """Add the routes."""
-        assert self.serverapp is not None
-        base = url_path_join(self.serverapp.base_url, RESOURCE)
-        self.handlers.extend((url_path_join(base, path), route) for path, route in ROUTES)
+        """Add the routes; the server puts its own base address before them."""
+        self.handlers.extend((url_path_join("/", RESOURCE, path), route) for path, route in ROUTES)
 
     async def stop_extension(self) -> None:
         """Stop every job and close every session; a gateway that this server started ends too."""

@@ -32,7 +32,8 @@ def decorators(method: Any) -> list[str]:
 
 
 def main() -> None:
-    app = ServerApp(jpserver_extensions={"jupyter_govdata": True}, root_dir=sys.argv[1])
+    root, base = sys.argv[1:]
+    app = ServerApp(jpserver_extensions={"jupyter_govdata": True}, root_dir=root, base_url=base)
     app.initialize(argv=[], find_extensions=False, new_httpserver=False)
     found = []
     for rule in rules(app.web_app.default_router):

@@ -30,16 +30,21 @@ Route = tuple[str, str, list[str]]
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[Route]:
     """Path, method and decorators of everything that a Jupyter server has registered for us."""
+    found = _registered(tmp_path_factory.mktemp("root"), "/")
+    assert len(found) > 20
+    return [(_example(pattern), method, around) for pattern, method, around in found]
+
+
+def _registered(root: Path, base: str) -> list[Route]:
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.server.listing", str(tmp_path_factory.mktemp("root"))],
+        [sys.executable, "-m", "tests.server.listing", str(root), base],
         capture_output=True,
         text=True,
         check=True,
         cwd=ROOT,
     )
-    found = json.loads(ran.stdout.splitlines()[-1])
-    assert len(found) > 20
-    return [(_example(pattern), method, around) for pattern, method, around in found]
+    found: list[Route] = json.loads(ran.stdout.splitlines()[-1])
+    return found
 
 
 def _example(pattern: str) -> str:
@@ -107,6 +112,13 @@ def test_routes_are_those_that_openapi_describes(routes: list[Route]) -> None:
     assert described == sorted((path, method) for path, method, _ in routes)
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(ids) == len(set(ids))
+
+
+def test_routes_are_below_the_servers_own_address_once(tmp_path: Path, routes: list[Route]) -> None:
+    """A server of JupyterHub is at `/user/NAME/`."""
+    found = _registered(tmp_path, "/user/ana/")
+    assert len(found) == len(routes)
+    assert not [pattern for pattern, _, _ in found if not pattern.startswith("/user/ana" + API)]
 
 
 def test_openapi_file_is_served_and_valid(own: Server, routes: list[Route]) -> None:
