@@ -98,7 +98,12 @@ def summary_sql(
             grouped = [written[name] for name in keys]
             terms = [_measure(measure, written, schema) for measure in measures]
             select = f"SELECT {', '.join([*grouped, *terms])} FROM {source}"
-            return f"{select} GROUP BY {', '.join(grouped)}" if grouped else select
+            if not grouped:
+                return select
+            # SECURITY: the engine chooses how to group, and so the order of groups, by statistics
+            # of all rows of the files, hidden ones included (T27).
+            by = ", ".join(grouped)
+            return f"{select} GROUP BY {by} ORDER BY {by}"
         case _:
             assert_never(summary)
 

@@ -18,10 +18,23 @@ from pyarrow import flight
 
 from jupyter_govdata.client.connection import Connection
 from jupyter_govdata.model.predicate import And, Compare, In, IsNull
-from jupyter_govdata.model.scan import Filter, Fragment, Limit, Project, Scan, ScanRequest
+from jupyter_govdata.model.scan import (
+    Aggregate,
+    Filter,
+    First,
+    Fragment,
+    Limit,
+    Project,
+    Scan,
+    ScanRequest,
+)
+from jupyter_govdata.model.summary import Aggregation, ColumnTerm, Measure, Order, Top
 from jupyter_govdata.model.wire import request_to_wire
 from tests.gateway.world import POLICIES, World, make_world
 
+COUNT = Measure("count")
+LEAST = Measure("min", ColumnTerm("few"))
+MOST = Measure("max", ColumnTerm("few"))
 SHOWN = 200_000
 HIDDEN = 1_300_000
 ASSETS = ("trials.wide", "trials.few")
@@ -44,7 +57,8 @@ def table(hidden: int) -> pa.Table:
     key = np.empty(SHOWN + hidden, "i8")
     key[mine], key[~mine] = keys, others
     study = np.where(mine, "S1", "S2")
-    return pa.table({"key": key, "study": study})
+    few = np.where(mine, key // 3 % 10, key * 7_919)
+    return pa.table({"key": key, "study": study, "few": few, "half": key / 2})
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +84,19 @@ def chunks(stream: flight.FlightStreamReader) -> list[int]:
 
 
 def looks(connection: Connection, fragment: Fragment) -> dict[str, Any]:
-    """Return everything of the answers to one question but their rows, receipts and time."""
+    """Return everything of the answers to one question but receipts and time."""
     message = request_to_wire(ScanRequest(fragment))
     answer = connection._one_message("scan", message)
     size = int.from_bytes(answer[:4], "big")
     head = json.loads(answer[4 : 4 + size].to_pybytes())
-    batches = [b.num_rows for b in pa.ipc.open_stream(answer[4 + size :])]
+    found = pa.ipc.open_stream(answer[4 + size :])
+    batches = list(found)
     _, tickets, _ = connection.plan(ScanRequest(fragment))
     stream = connection.get(flight.Ticket(b"scan:" + message))
     return {
         "tickets of the answer": len(head["tickets"]),
-        "batches of the answer": batches,
+        "batches of the answer": [b.num_rows for b in batches],
+        "rows": pa.Table.from_batches(batches, found.schema).to_pylist()[:5_000],
         "tickets of the plan": len(tickets),
         "messages of the plan": [chunks(connection.get(ticket)) for ticket in tickets],
         "messages of the stream": chunks(stream),
@@ -101,6 +117,15 @@ def questions(asset: str) -> dict[str, Fragment]:
         "both": Filter(scan, Compare("key", ">", 500_000)),
         "hidden study": Filter(scan, Compare("study", "=", "S2")),
         "some": Filter(scan, In("key", tuple(range(0, 3_000, 3)))),
+        "groups": Aggregate(scan, Aggregation(("few",), (COUNT,))),
+        "one group": Aggregate(scan, Aggregation((), (COUNT, LEAST, MOST))),
+        "groups of some": Aggregate(
+            Filter(scan, Compare("key", "<", 30_000)), Aggregation(("few", "study"), (COUNT,))
+        ),
+        "no groups": Aggregate(
+            Filter(scan, Compare("key", ">", 700_000)), Aggregation(("few",), (COUNT,))
+        ),
+        "first by rank": First(Project(scan, ("key",)), Top((Order("key", True, False),), 3)),
         "never": Filter(scan, And((IsNull("key"), Compare("key", ">", 0)))),
     }
 
