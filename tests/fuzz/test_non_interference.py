@@ -13,7 +13,7 @@ import math
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,13 @@ import pyarrow as pa
 import pytest
 
 from jupyter_govdata.errors import GovDataError
+from jupyter_govdata.model.scan import ScanRequest
+from jupyter_govdata.model.summary import Top
 from jupyter_govdata.session import Session, connect
 from tests.evidence import record
 from tests.fuzz import SEED, cases, replay
 from tests.fuzz.choices import Choices, shrink
+from tests.fuzz.fragments import Wanted, draw_scan
 from tests.fuzz.grammar import MINE, Grammar, Query, Source
 from tests.fuzz.worlds import (
     ARROW,
@@ -41,6 +44,7 @@ from tests.fuzz.worlds import (
     draw_world,
     serve,
 )
+from tests.storage.oracle import Agreed, keep
 
 CASES = cases(120, 600)
 PER_WORLD = 30
@@ -56,6 +60,8 @@ class Desk:
     session: Session
     plain: duckdb.DuckDBPyConnection
     sources: list[Source]
+    rows: dict[str, pa.Table]
+    """What each table shows, by the oracle."""
 
     def ask(self, query: Query) -> str:
         """Return what is wrong with the answers, or nothing."""
@@ -72,6 +78,32 @@ class Desk:
             return f"{first} is no answer"
         seen[f"{query.shape}: {first[0]}"] += 1
         return ""
+
+    def scan(self, wanted: Wanted) -> str:
+        """Return what is wrong with the answers to a scan that no client of ours asks."""
+        first, second = (self.scanned(wanted, side) for side in SIDES)
+        if first != second:
+            return f"{SIDES[0]} answers {first}, {SIDES[1]} {second}"
+        if any(word in str(first) for word in (DENIED, RAW)):
+            return f"a hidden value is in {first}"
+        if first[0] == "rows" and wanted.summary is None:
+            chosen = wanted.columns or tuple(self.rows[wanted.table].schema.names)
+            kept = [r for r in self.rows[wanted.table].to_pylist() if self.keeps(wanted, r)]
+            expected = Counter(tuple(cell(row[c]) for c in chosen) for row in kept)
+            if first[1] != expected:
+                return f"the gateway answers {first}, the oracle {expected}"
+        seen[f"scan: {first[0]}"] += 1
+        return ""
+
+    def keeps(self, wanted: Wanted, row: Mapping[str, Any]) -> bool:
+        return keep(wanted.predicate, row, Agreed())
+
+    def scanned(self, wanted: Wanted, side: str) -> tuple[str, Any]:
+        try:
+            stream = self.session.open_scan(ScanRequest(wanted.of(side)))
+            return "rows", comparable(stream.reader().read_all(), isinstance(wanted.summary, Top))
+        except GovDataError as error:
+            return "error", f"{error!r} {error.hint}".replace(side, "side")
 
     def of_side(self, query: Query, side: str) -> tuple[Any, ...]:
         def place(match: re.Match[str]) -> str:
@@ -106,18 +138,19 @@ seen: Counter[str] = Counter()
 def comparable(table: pa.Table, ordered: bool) -> Any:
     """Return rows, as a multiset unless they are ordered, in which NaN equals NaN."""
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
-
-    def cell(value: Any) -> Any:
-        if isinstance(value, float) and math.isnan(value):
-            return "NaN"
-        if isinstance(value, list):
-            return tuple(map(cell, value))
-        if isinstance(value, dict):
-            return tuple((k, cell(v)) for k, v in value.items())
-        return value
-
     found = [tuple(map(cell, row)) for row in rows]
     return found if ordered else Counter(found)
+
+
+def cell(value: Any) -> Any:
+    """Return a value that equals itself, and can be counted."""
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    if isinstance(value, list):
+        return tuple(map(cell, value))
+    if isinstance(value, dict):
+        return tuple((k, cell(v)) for k, v in value.items())
+    return value
 
 
 def pseudonyms(world: World, session: Session, user: str) -> dict[str, str]:
@@ -151,7 +184,7 @@ def sit(world: World, session: Session, user: str) -> Desk:
     plain = duckdb.connect(config={"threads": 1})
     plain.execute("SET TimeZone = 'UTC'")
     plain.register(MINE, KNOWN)
-    sources = []
+    sources, tables = [], {}
     for name in TABLES:
         table = world.tables[name]
         if not readable(world, user, name):
@@ -160,7 +193,8 @@ def sit(world: World, session: Session, user: str) -> Desk:
         for version in range(count):
             shown, rows = world.permitted(user, name, version, names)
             schema = pa.schema([(c, type_of(table.kinds[c], how)) for c, how in shown.items()])
-            plain.register("copied", pa.Table.from_pylist(rows, schema))
+            tables[name] = pa.Table.from_pylist(rows, schema)
+            plain.register("copied", tables[name])
             plain.execute(f"CREATE TABLE {name}_{version} AS FROM copied")
             plain.unregister("copied")
         plain.execute(f"CREATE VIEW {name} AS FROM {name}_{count - 1}")
@@ -169,7 +203,7 @@ def sit(world: World, session: Session, user: str) -> Desk:
         known = [*table.versions[SIDES[0]][-1], *table.versions[SIDES[1]][-1], *rows]
         values = {c: constants([row[c] for row in known], kind) for c, kind in kinds.items()}
         sources.append(Source(name, kinds, values, count))
-    desk = Desk(world, session, plain, sources)
+    desk = Desk(world, session, plain, sources, tables)
     for source in sources:
         assert not (wrong := desk.ask(Query(f"FROM {{{source.name}}} a"))), (world.number, wrong)
     return desk
@@ -219,17 +253,23 @@ def draw_query(choices: Choices, desk: Desk) -> Query:
 
 
 def check(desk: Desk, case: int) -> None:
-    """Ask one case; fail with the smallest query that shows the same."""
+    """Ask one case, every third a scan without SQL; fail with the smallest that shows the same."""
+    plain = case % 3 == 0
+
+    def wrong(choices: Choices) -> tuple[str, Any]:
+        if plain:
+            wanted = draw_scan(choices, desk.sources)
+            return desk.scan(wanted), wanted
+        query = draw_query(choices, desk)
+        return desk.ask(query), query
+
     choices = Choices(case)
-    query = draw_query(choices, desk)
-    if not desk.ask(query):
+    if not wrong(choices)[0]:
         return
-
-    def fails(drawn: Sequence[int]) -> bool:
-        return bool(desk.ask(draw_query(Choices(drawn=drawn), desk)))
-
-    small = draw_query(Choices(drawn=shrink(choices.drawn, fails)), desk)
-    pytest.fail(f"{replay(case)}: {small.sql} {small.parameters}: {desk.ask(small)}")
+    found, small = wrong(
+        Choices(drawn=shrink(choices.drawn, lambda drawn: bool(wrong(Choices(drawn=drawn))[0])))
+    )
+    pytest.fail(f"{replay(case)}: {small}: {found}")
 
 
 def ask_world(served: Served, numbers: range) -> int:
@@ -271,7 +311,7 @@ def test_queries_over_two_worlds_that_differ_in_hidden_values_answer_alike(tmp_p
         "non-interference",
         [
             {
-                "what": "random queries, each over two worlds and beside plain DuckDB",
+                "what": "random queries and scans, each over two worlds and beside a filtered copy",
                 "count": asked,
                 "conditions": f"{worlds} worlds; {errors} ended in an error, the same twice",
                 "command": f"make fuzz N={CASES} SEED={SEED}",
