@@ -251,6 +251,9 @@ class StorageConfig:
         endpoint: Of S3: address of the store, e.g. ``https://s3.eu-central-1.amazonaws.com``.
         region: Of S3.
         addressing: Of S3: ``path`` or ``virtual``.
+        ca: Of S3: file (PEM) of the authorities that certify its endpoint and that of its token
+            service; empty means the system's. Kernels that read directly name theirs in
+            ``AWS_CA_BUNDLE``.
         credentials: Of S3: with which the gateway reads and signs.
         sts: Of S3: for the way ``session``.
         ways: Value of the asset's tag `by` -> how its files are opened: ``proxied``, ``signed`` or
@@ -268,6 +271,7 @@ class StorageConfig:
     endpoint: str = ""
     region: str = ""
     addressing: str = "path"
+    ca: str = ""
     credentials: CredentialsConfig | None = None
     sts: StsConfig | None = None
     ways: Mapping[str, str] = field(default_factory=dict)

@@ -28,7 +28,13 @@ def signed_get(session: FileSession, index: int, now: dt.datetime) -> SignedFile
         KeyError: The session has no such file.
     """
     base = urlsplit(session.endpoint)
-    path = f"{base.path.rstrip('/')}/{quote(session.bucket, safe='')}/{_path(session.keys[index])}"
+    is_virtual = session.addressing == "virtual"
+    # The default port stands in no `Host` header, so it is not signed.
+    is_default = base.port == {"http": 80, "https": 443}.get(base.scheme)
+    host = base.netloc.rpartition(":")[0] if is_default else base.netloc
+    host = f"{session.bucket}.{host}" if is_virtual else host
+    bucket = "" if is_virtual else f"/{quote(session.bucket, safe='')}"
+    path = f"{base.path.rstrip('/')}{bucket}/{_path(session.keys[index])}"
     moment = now.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{session.region}/s3/aws4_request"
     fields = {
@@ -40,9 +46,7 @@ def signed_get(session: FileSession, index: int, now: dt.datetime) -> SignedFile
         "X-Amz-SignedHeaders": "host",
     }
     query = "&".join(f"{k}={quote(v, safe='-_.~')}" for k, v in sorted(fields.items()))
-    canonical = "\n".join(
-        ("GET", path, query, f"host:{base.netloc}", "", "host", "UNSIGNED-PAYLOAD")
-    )
+    canonical = "\n".join(("GET", path, query, f"host:{host}", "", "host", "UNSIGNED-PAYLOAD"))
     told = hashlib.sha256(canonical.encode()).hexdigest()
     key = b"AWS4" + session.secret_key.encode()
     for part in scope.split("/"):
@@ -50,7 +54,7 @@ def signed_get(session: FileSession, index: int, now: dt.datetime) -> SignedFile
     message = "\n".join(("AWS4-HMAC-SHA256", moment, scope, told))
     signature = hmac.digest(key, message.encode(), "sha256").hex()
     expires = min(session.expires_at, now + dt.timedelta(seconds=SECONDS))
-    url = f"{base.scheme}://{base.netloc}{path}?{query}&X-Amz-Signature={signature}"
+    url = f"{base.scheme}://{host}{path}?{query}&X-Amz-Signature={signature}"
     return SignedFile(index, "GET", url, {}, expires)
 
 

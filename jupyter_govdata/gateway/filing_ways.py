@@ -100,6 +100,7 @@ class Ways:
             bucket=store.config.bucket,
             prefix=scope.prefix,
             keys={i: str(store.key(address)) for i, address in enumerate(keys)},
+            addressing=store.config.addressing,
         )
 
     def _store(self, held: Held, basis: Basis, way: Way) -> S3Files:

@@ -148,6 +148,7 @@ class FileSession:
         bucket: Bucket.
         prefix: Ends in ``/``; exactly the granted files lie below it. Empty: see `keys`.
         keys: Index of the grant -> key of the object.
+        addressing: ``path`` or ``virtual``.
     """
 
     access_key: str = field(repr=False)
@@ -159,6 +160,7 @@ class FileSession:
     bucket: str = field(repr=False)
     prefix: str = field(repr=False)
     keys: Mapping[int, str] = field(repr=False)
+    addressing: str = "path"
 
 
 @dataclass(frozen=True, slots=True)

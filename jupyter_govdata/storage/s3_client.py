@@ -18,7 +18,9 @@ from jupyter_govdata.storage.s3_credentials import Credentials
 CONNECTIONS = 64
 
 
-def _client(service: str, endpoint: str, region: str, addressing: str, keys: Credentials) -> Any:
+def _client(
+    service: str, endpoint: str, region: str, addressing: str, ca: str, keys: Credentials
+) -> Any:
     try:
         import boto3
         import botocore.session
@@ -35,6 +37,7 @@ def _client(service: str, endpoint: str, region: str, addressing: str, keys: Cre
         service,
         region_name=region,
         endpoint_url=endpoint,
+        verify=ca or None,
         aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key,
         aws_session_token=keys.session_token or None,
@@ -53,22 +56,22 @@ def _client(service: str, endpoint: str, region: str, addressing: str, keys: Cre
     )
 
 
-def s3_client(endpoint: str, region: str, addressing: str, keys: Credentials) -> Any:
+def s3_client(endpoint: str, region: str, addressing: str, ca: str, keys: Credentials) -> Any:
     """Return a client of a store.
 
     Raises:
         MissingExtraError: boto3 is not installed.
     """
-    return _client("s3", endpoint, region, addressing, keys)
+    return _client("s3", endpoint, region, addressing, ca, keys)
 
 
-def sts_client(endpoint: str, region: str, keys: Credentials) -> Any:
+def sts_client(endpoint: str, region: str, ca: str, keys: Credentials) -> Any:
     """Return a client of a token service.
 
     Raises:
         MissingExtraError: boto3 is not installed.
     """
-    return _client("sts", endpoint, region, "path", keys)
+    return _client("sts", endpoint, region, "path", ca, keys)
 
 
 def status_of(exc: BaseException) -> int:

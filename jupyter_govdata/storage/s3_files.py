@@ -68,7 +68,7 @@ class S3Files:
         with self._lock:
             if self._client is None:
                 c = self.config
-                self._client = s3_client(c.endpoint, c.region, c.addressing, self._keys())
+                self._client = s3_client(c.endpoint, c.region, c.addressing, c.ca, self._keys())
             return self._client
 
     @property

@@ -23,12 +23,16 @@ class Sessions:
         self._sts = sts
         self._endpoint = sts.endpoint or config.endpoint
         self._region = config.region
-        self._client = sts_client(self._endpoint, self._region, read_credentials(sts.credentials))
+        self._ca = config.ca
+        self._client = self._sts_client(read_credentials(sts.credentials))
         self._lock = threading.Lock()
         self._is_closed: bool | None = None
 
     def __repr__(self) -> str:
         return "Sessions(...)"
+
+    def _sts_client(self, keys: Credentials) -> Any:
+        return sts_client(self._endpoint, self._region, self._ca, keys)
 
     def assume(self, policy: str, name: str) -> tuple[Credentials, dt.datetime]:
         """Return credentials under an inline policy, and when they end (UTC).
@@ -61,7 +65,7 @@ class Sessions:
                 )
 
     def _is_shut(self, session: Credentials) -> bool:
-        again = sts_client(self._endpoint, self._region, session)
+        again = self._sts_client(session)
         arn = self._sts.role_arn
         return is_refused(lambda: again.assume_role(RoleArn=arn, RoleSessionName="probe"))
 

@@ -37,8 +37,19 @@ spawn() {
     echo $! >"$dir/$name.pid"
 }
 
+# An authority of this cluster's own, and a certificate for its address and the names of its buckets.
+certify() {
+    local dir=$1
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tests \
+        -addext basicConstraints=critical,CA:TRUE -keyout "$dir/ca.key" -out "$dir/ca.pem"
+    openssl req -newkey rsa:2048 -nodes -subj /CN=s3.test -keyout "$dir/rgw.key" -out "$dir/rgw.csr"
+    printf 'subjectAltName=IP:127.0.0.1,DNS:s3.test,DNS:*.s3.test\n' >"$dir/rgw.ext"
+    openssl x509 -req -in "$dir/rgw.csr" -days 2 -CA "$dir/ca.pem" -CAkey "$dir/ca.key" \
+        -CAcreateserial -extfile "$dir/rgw.ext" -out "$dir/rgw.pem"
+}
+
 write_conf() {
-    local dir=$1 port=$2 monitor=$3
+    local dir=$1 port=$2 monitor=$3 secure=$4
     # Essential, each found by failing without: a gateway insists on a secure monitor connection
     # unless `ms_mon_client_mode` says otherwise; without `tcp_nodelay` a request costs 40 ms; with the
     # usual `paxos` intervals the pools take 12 s to make.
@@ -85,7 +96,8 @@ rgw_thread_pool_size = 64
 rgw_run_sync_thread = false
 [client.rgw.a]
 rgw_data = $dir/rgw
-rgw_frontends = beast tcp_nodelay=1 endpoint=127.0.0.1:$port
+rgw_dns_name = s3.test
+rgw_frontends = beast tcp_nodelay=1 endpoint=127.0.0.1:$port ssl_endpoint=127.0.0.1:$secure ssl_certificate=$dir/rgw.pem ssl_private_key=$dir/rgw.key
 CONF
 }
 
@@ -116,13 +128,14 @@ seed() {
 }
 
 start() {
-    local dir=$1 port monitor osd fsid try
+    local dir=$1 port monitor secure osd fsid try
     need_programs
     mkdir -m 700 "$dir"
     dir=$(cd "$dir" && pwd)
     mkdir "$dir"/{mon,osd,rgw,crash}
-    port=$(free_port) monitor=$(free_port)
-    write_conf "$dir" "$port" "$monitor"
+    port=$(free_port) monitor=$(free_port) secure=$(free_port)
+    certify "$dir" 2>"$dir/certify.err"
+    write_conf "$dir" "$port" "$monitor" "$secure"
     fsid=$(sed -n 's/^fsid = //p' "$dir/ceph.conf") osd=$(cat /proc/sys/kernel/random/uuid)
     ceph-authtool --create-keyring "$dir/keyring" --gen-key -n mon. --cap mon 'allow *' >/dev/null
     monmaptool --create --addv a "[v2:127.0.0.1:$monitor]" --fsid "$fsid" "$dir/monmap" >/dev/null
@@ -141,6 +154,7 @@ start() {
     seed "$dir"
     cat >"$dir/settings.json" <<JSON
 {"endpoint": "http://127.0.0.1:$port", "region": "us-east-1", "folder": "$dir",
+ "secure": "https://127.0.0.1:$secure", "ca": "$dir/ca.pem",
  "role": "arn:aws:iam:::role/vend", "loose_role": "arn:aws:iam:::role/loose",
  "owner": ["OWNERKEY00000000", "ownersecret0000000000000000000000"],
  "broker": ["BROKERKEY0000000", "brokersecret000000000000000000000"]}

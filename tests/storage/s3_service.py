@@ -19,11 +19,16 @@ needs_ceph = pytest.mark.services("s3")
 
 @dataclass(frozen=True)
 class Service:
-    """Where it is, and whose keys it knows."""
+    """Where it is, and whose keys it knows.
+
+    Buckets are also found by name, as `BUCKET.s3.test`, for whoever can resolve that.
+    """
 
     endpoint: str
     region: str
     folder: str
+    secure: str
+    ca: str
     role: str
     loose_role: str
     owner: list[str]
