@@ -29,6 +29,7 @@ from jupyter_govdata.gateway.identity import Identity
 from jupyter_govdata.gateway.inventory import Inventorying
 from jupyter_govdata.gateway.lake import (
     LakeLock,
+    close_to_others,
     init_lake,
     open_catalog,
     open_ledger,
@@ -66,6 +67,7 @@ class Gateway:
         self._lock = LakeLock(config.lake)
         self._lock.acquire()
         try:
+            close_to_others(config.lake)
             self._open()
         except BaseException:
             self._lock.release()

@@ -5,6 +5,8 @@ DIR/governance/      policy as code, reviewed in git
 DIR/warehouse/       table data           DIR/catalog.db   Iceberg catalog
 DIR/store.db         governance store     DIR/keys/        0700
 DIR/run/             gateway.json, gateway.lock, gateway.log
+
+Rows, names and policies are closed to other users of the machine; a group may be let in.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import os
 import re
 import secrets
+import stat
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -88,6 +91,7 @@ def init_lake(folder: Path, steward: str, *, template: bool = True) -> None:
         for name in ("governance/policies", "governance/assets", "warehouse", "run"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "run").chmod(0o700)
+        (folder / "catalog.db").touch(0o600)
         for name, text in (_template(steward) if template else {}).items():
             target = folder / "governance" / name
             if not target.exists():
@@ -98,12 +102,36 @@ def init_lake(folder: Path, steward: str, *, template: bool = True) -> None:
             f'format = {LAKE_FORMAT}\nlake_id = "{secrets.token_hex(8)}"\n',
             encoding="utf-8",
         )
+        close_to_others(folder)
         marker.replace(folder / "govdata.toml")
     except OSError as exc:
         raise StorageError(
             f"the lake folder `{folder}` cannot be written: {exc.strerror}",
             hint="check the disk's free space and your permissions",
         ) from exc
+
+
+def close_to_others(folder: Path) -> None:
+    """Take what is in a lake from users of the machine who are neither its owner nor its group.
+
+    SECURITY: a gateway under an OS user of its own is no wall if kernels read the files beside it.
+
+    Raises:
+        ConfigError: Others may read it, and that cannot be changed from here.
+    """
+    for name in ("warehouse", "governance", "catalog.db"):
+        path = folder / name
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & 0o007:
+                path.chmod(mode & ~0o007)
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            raise ConfigError(
+                f"other users of this machine can read `{name}` of the lake",
+                hint=f"as its owner, run `chmod o-rwx` on `{name}`",
+            ) from exc
 
 
 def read_governance_files(folder: Path) -> dict[str, str]:

@@ -28,6 +28,7 @@ SURFACES = {
 _SQL = {"magic", "api", "flight", "rest", "stored"}
 REACH: dict[str, set[str]] = {
     **{f"T{number:02}": _SQL for number in (*range(1, 15), 16, 17, 18, 19)},
+    "T01": _SQL | {"storage"},
     "T15": _SQL | {"storage"},
     "T20": _SQL,
     "T21": _SQL,
