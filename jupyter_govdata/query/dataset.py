@@ -193,6 +193,36 @@ class GovernedScanner:
         return pa.RecordBatchReader.from_batches(self.projected_schema, self._batches())
 
 
+class StreamDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no types
+    """Batches that DuckDB reads once, all of their columns, as they come.
+
+    UPSTREAM: DuckDB reads tables and readers through Acero, which complains on the terminal about
+    buffers that came over the wire.
+
+    Args:
+        schema: Of the batches.
+        batches: The batches.
+    """
+
+    _schema: pa.Schema
+    _batches: Iterator[pa.RecordBatch]
+
+    def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        self._schema = schema
+        self._batches = batches
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Schema of the batches."""
+        return self._schema
+
+    def scanner(self, columns: Sequence[str] | None = None, **_: Any) -> GovernedScanner:
+        """Return what DuckDB reads from; it asks for all columns, in any order."""
+        names = self._schema.names if columns is None else columns
+        schema = pa.schema([self._schema.field(name) for name in names])
+        return GovernedScanner(schema, lambda: (b.select(names) for b in self._batches))
+
+
 def _version_text(at: At | None) -> str:
     if at is None:
         return ""

@@ -84,20 +84,29 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, frame: Any) -> N
 
 
 def results_read(
-    cursor: duckdb.DuckDBPyConnection, queries: Iterable[str], results: Mapping[str, QueryResult]
+    connection: duckdb.DuckDBPyConnection,
+    queries: Iterable[str],
+    results: Mapping[str, QueryResult],
 ) -> list[QueryResult]:
     """Return the earlier results that statements read, by what DuckDB's parser says.
 
     Args:
-        cursor: Not the session's own connection: that would end an open stream.
+        connection: The session's; an open stream of it lives on.
         queries: Statements; of those that are no SELECT, every result that they name counts.
         results: By the name the SQL uses.
     """
+    if not results:
+        return []
     read: set[str] = set()
-    for query in queries if results else ():
-        row = cursor.execute("SELECT json_serialize_sql($1)", [query]).fetchone()
-        tree = json.loads(row[0]) if row else {}
-        read |= results.keys() if tree.get("error", True) else results.keys() & set(_named(tree))
+    cursor = connection.cursor()
+    try:
+        for query in queries:
+            row = cursor.execute("SELECT json_serialize_sql($1)", [query]).fetchone()
+            tree = json.loads(row[0]) if row else {}
+            refused = tree.get("error", True)
+            read |= results.keys() if refused else results.keys() & set(_named(tree))
+    finally:
+        cursor.close()
     return [results[name] for name in sorted(read)]
 
 

@@ -139,9 +139,7 @@ class Run:
         if self._policy_moved():
             self._refresh()
         changed = _changed_rows(last, opened.table) if opened.rest is None else None
-        cursor = self._connection.cursor()
-        earlier = results_read(cursor, (s.query for s in statements), self._results)
-        cursor.close()
+        earlier = results_read(self._connection, (s.query for s in statements), self._results)
         return QueryResult(
             rows=Rows(pa.table({}) if changed is not None else opened.table, *self._end(opened)),
             query=self._analysis.text,

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from jupyter_govdata.errors import QueryError
 from jupyter_govdata.model.scan import ScanRequest
-from jupyter_govdata.query.dataset import GovernedDataset, plain_schema
+from jupyter_govdata.query.dataset import GovernedDataset, StreamDataset, plain_schema
 from jupyter_govdata.query.reads import Reads
 from jupyter_govdata.query.split import NotSplitError, Split, split
 from jupyter_govdata.query.syntax import name_of, selects, text_of, tree_of
@@ -126,7 +126,7 @@ def _nulls_last(connection: duckdb.DuckDBPyConnection) -> bool | None:
     return _NULLS_LAST.get(nulls)
 
 
-def _answer(part: Split, reads: Reads) -> pa.Table:
+def _answer(part: Split, reads: Reads) -> StreamDataset:
     opened = reads.open(ScanRequest(part.fragment, reads.purpose))
     told = plain_schema(opened.stream.schema)
     if len(told) != len(part.columns):
@@ -134,7 +134,7 @@ def _answer(part: Split, reads: Reads) -> pa.Table:
         raise QueryError("the gateway computed something else")
     schema = pa.schema([f.with_name(n) for f, n in zip(told, part.columns, strict=True)])
     batches = reads.batches(opened, told.names, schema, ())
-    return pa.Table.from_batches(list(batches), schema)
+    return StreamDataset(schema, batches)
 
 
 def _column(name: str, cast: str | None) -> str:
