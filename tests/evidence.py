@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "evidence"
 PAGE = ROOT / "docs" / "evidence.md"
 KEYS = frozenset({"what", "count", "of", "value", "unit", "conditions", "command"})
-PACKAGES = ("jupyter_govdata", "duckdb", "pyarrow", "pyiceberg", "cedarpy", "sqlglot")
+PACKAGES = ("jupyter_govdata", "duckdb", "pyarrow", "pyiceberg", "cedarpy")
 RATIO = "ratio"
 """Unit of a line that compares us with something else; such lines come first on the page."""
 

@@ -24,7 +24,6 @@ import pytest
 
 from jupyter_govdata.errors import GovDataError
 from jupyter_govdata.model.scan import ScanRequest
-from jupyter_govdata.model.summary import Top
 from jupyter_govdata.session import Session, connect
 from tests.evidence import record
 from tests.fuzz import SEED, cases, replay
@@ -101,7 +100,8 @@ class Desk:
     def scanned(self, wanted: Wanted, side: str) -> tuple[str, Any]:
         try:
             stream = self.session.open_scan(ScanRequest(wanted.of(side)))
-            return "rows", comparable(stream.reader().read_all(), isinstance(wanted.summary, Top))
+            # What the gateway computes comes in one order: another one would tell of hidden rows.
+            return "rows", comparable(stream.reader().read_all(), wanted.summary is not None)
         except GovDataError as error:
             return "error", f"{error!r} {error.hint}".replace(side, "side")
 
