@@ -67,14 +67,15 @@ def chosen(session: Session, options: argparse.Namespace) -> FileSet:
 def _ls(options: argparse.Namespace) -> int:
     with open_session(options) as session:
         files = chosen(session, options)
-        for file in files:
-            if options.json:
+        if options.json:
+            for file in files:
                 facts = {k: v for k, v in vars(file).items() if not k.startswith("_")}
                 print(json.dumps({**facts, "row": None}, sort_keys=True, ensure_ascii=False))
-            else:
-                print(f"{file.size:>14,}  {file.format:<8} {file.path}")
-        if not options.json:
-            print(repr(files).splitlines()[-2], file=sys.stderr)
+            return 0
+        # Sizes that the inventory does not know cost a call each; who needs them takes `--json`.
+        for path, size, _, kind in files.listing():
+            print(f"{'?' if size is None else f'{size:,}':>14}  {kind:<8} {path}")
+        print(repr(files).splitlines()[-2], file=sys.stderr)
     return 0
 
 

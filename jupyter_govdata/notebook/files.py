@@ -43,8 +43,8 @@ def files(session: Session, shell: InteractiveShell, arguments: Namespace) -> Fi
     root = folder.resolve()
     rows = [(p.relative_to(root).as_posix(), p.stat().st_size) for p in paths[:_SHOWN]]
     more = f"... and {len(paths) - _SHOWN:,} more; " if len(paths) > _SHOWN else ""
-    size = _words.size_text(found.bytes)
-    return Listing(("file", "bytes"), tuple(rows), (f"{more}{len(paths):,} files, {size}",))
+    told = f"{more}{_words.files_text(len(paths), found.bytes)}"
+    return Listing(("file", "bytes"), tuple(rows), (told,))
 
 
 class DownloadDisplay:

@@ -219,10 +219,10 @@ class FileSet:
             )
         return places[0]
 
-    def listing(self) -> Iterator[tuple[str, int | None, str]]:
-        """Yield path, size and version of every file; nothing is asked for it."""
-        sizes, versions = (self._facts.column(n).to_pylist() for n in ("size", "version"))
-        return zip(self.paths, sizes, versions, strict=True)
+    def listing(self) -> Iterator[tuple[str, int | None, str, str]]:
+        """Yield path, size, version and format of every file; nothing is asked for it."""
+        columns = (self._facts.column(n).to_pylist() for n in ("size", "version", "format"))
+        return zip(self.paths, *columns, strict=True)
 
     def recipe(self) -> dict[str, Any]:
         """Return how another process gets these files: plain data without any secret."""

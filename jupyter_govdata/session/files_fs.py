@@ -173,7 +173,7 @@ class GovDataFileSystem(AbstractFileSystem):
             return self._trees[asset]
         base = f"{asset}/" if asset else ""
         tree: dict[str, list[dict[str, Any]]] = {"": []}
-        for path, size, version in self._set(asset).listing():
+        for path, size, version, _ in self._set(asset).listing():
             folder = self._grown(tree, path.rpartition("/")[0], base)
             entry = {"name": base + path, "type": "file", "size": size, "version": version}
             tree[folder].append(entry)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jupyter_govdata.query.html_table import listing_html
 from jupyter_govdata.query.text_table import listing_lines, note, terminal_width
-from jupyter_govdata.session.files_words import size_text
+from jupyter_govdata.session.files_words import files_text, size_text
 
 if TYPE_CHECKING:
     from jupyter_govdata.session.files import FileSet
@@ -35,17 +36,18 @@ def set_html(files: FileSet) -> str:
 
 
 def _rows(files: FileSet) -> list[tuple[str, str, str]]:
-    return [(f.path, size_text(f.size), f.format) for f in files[:SHOWN]]
+    # To look at a set opens no file: a size that the inventory does not know stays open.
+    first = islice(files.listing(), SHOWN)
+    return [(path, size_text(size), kind) for path, size, _, kind in first]
 
 
 def _notes(files: FileSet) -> list[str]:
     more = len(files) - SHOWN
     formats = ", ".join(f"{n:,} {name or 'of unknown format'}" for name, n in files.formats.items())
     kinds = f" ({formats})" if formats else ""
-    plural = "file" if len(files) == 1 else "files"
     notes = [f"... and {more:,} more"] if more > 0 else []
     notes.append(
-        f"{len(files):,} {plural}, {size_text(files.bytes)}{kinds} of {files.asset}, for "
+        f"{files_text(len(files), files.bytes)}{kinds} of {files.asset}, for "
         f"{files.purpose or 'no purpose'}"
     )
     if files.dropped:

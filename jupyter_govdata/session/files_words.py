@@ -27,6 +27,16 @@ def size_text(count: float | None) -> str:
     return f"{count:.1f} {_UNITS[power]}" if power else f"{count:.0f} B"
 
 
+def files_text(count: int, size: float | None) -> str:
+    """Return how many files there are, and how large they are together.
+
+    >>> files_text(1, 1900), files_text(3, None)
+    ('1 file, 1.9 kB', '3 files of unknown size')
+    """
+    told = f"{count:,} file" if count == 1 else f"{count:,} files"
+    return f"{told} of unknown size" if size is None else f"{told}, {size_text(size)}"
+
+
 def safe_part(text: str) -> str:
     """Return a name as it can stand on any disk: no separator, no hidden file, not too long.
 

@@ -12,6 +12,7 @@ import pytest
 from jupyter_govdata.cli import main
 from jupyter_govdata.session import connect
 from jupyter_govdata.session.files_download import JOURNAL
+from tests.gateway.files_world import make_files_world, row, table
 from tests.session.files_lake import BIG, WITHDRAWN, build_files, contents, put_back
 
 FILES = contents()
@@ -247,3 +248,26 @@ def test_inventory_scan_of_what_is_no_storage_says_so(terminal: Terminal) -> Non
         assert "Traceback" not in err
     words = ("inventory", "scan", "files/scans", "--into", "imaging.scanned")
     assert terminal.run(*words, user="miko")[0] == 1
+
+
+def test_ls_of_files_of_unknown_size_lists_them_without_asking_for_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = make_files_world(
+        tmp_path, '\n[storage.files]\ntype = "local"\nroot = "files"\nassets = ["imaging"]\n'
+    )
+    try:
+        known, unknown = (row(f"files/{name}.svs", b"12345", "P0", "S1") for name in "ab")
+        world.load("imaging.slides", table([known, unknown | {"bytes": None}]))
+        with connect(world.lake, user="dina") as dina:
+            rows = dina.files("imaging.slides").listing()
+            assert [size for _, size, _, _ in rows] == [5, None]
+        words = ["files", "ls", "imaging.slides", "--lake", str(world.lake), "--user", "dina"]
+        # The files are not there: whoever asked the gateway for a size would hear of it.
+        assert main(words) == 0
+        said = capsys.readouterr()
+        lines = [line.split() for line in said.out.splitlines()]
+        assert lines == [["5", "svs", "a.svs"], ["?", "svs", "b.svs"]]
+        assert "2 files of unknown size (2 svs)" in said.err
+    finally:
+        world.close()
