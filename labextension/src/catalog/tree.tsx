@@ -56,7 +56,8 @@ export function Tree(props: {
   const count = model.rowCount;
   const first = Math.max(0, Math.min(Math.floor(view.top / ROW), count - 1) - SPARE);
   const last = Math.min(count, Math.ceil((view.top + view.height) / ROW) + SPARE);
-  React.useEffect(() => model.need(first, last), [model, first, last, model.found]);
+  const { groups } = model;
+  React.useEffect(() => model.need(first, last), [model, first, last, groups]);
 
   const activeIndex = active ? indexOf(model.groups, active) : -1;
   const rows: { index: number; row: Row }[] = [];
