@@ -11,8 +11,8 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -23,13 +23,14 @@ from jupyter_govdata.errors import (
     ColumnNotFoundError,
     LimitError,
     ProtocolError,
-    StaleDecisionError,
 )
 from jupyter_govdata.gateway.access import Access, utc_now
 from jupyter_govdata.gateway.binding import BoundDecision, bind, field_ids
 from jupyter_govdata.gateway.consents import ConsentView
+from jupyter_govdata.gateway.guard import Guard
 from jupyter_govdata.gateway.health import Metrics
 from jupyter_govdata.gateway.signing import Signer
+from jupyter_govdata.gateway.watch import Watch
 from jupyter_govdata.ledger import Ledger, Pending
 from jupyter_govdata.model.decision import Decision
 from jupyter_govdata.model.plan import Plan
@@ -51,6 +52,12 @@ PART_ROWS = 500_000
 """Rows from which a scan is worth splitting into parallel parts."""
 TICKET_SECONDS = 120
 PENDING_SCANS = 10_000
+WATCHED_ROWS = 1_000_000
+"""Planned rows from which the engine may work for long without giving a batch."""
+
+
+def _nobody_leaves() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +249,16 @@ class Scans:
             del self._pending[scan_id, part]
         return prepared
 
-    def stream(self, prepared: PreparedScan, part: int) -> Generator[pa.RecordBatch, None, None]:
+    def stream(
+        self, prepared: PreparedScan, part: int, is_gone: Callable[[], bool] = _nobody_leaves
+    ) -> Generator[pa.RecordBatch, None, None]:
         """Yield the part's batches while the decision stays true.
+
+        Args:
+            prepared: The scan.
+            part: Number of the part.
+            is_gone: Whether the reader has left; asked in another thread while the engine works
+                on a large scan.
 
         Raises:
             StaleDecisionError: Policy or consent changed what may be seen.
@@ -251,10 +266,22 @@ class Scans:
             StorageError: A data file cannot be read.
         """
         with self._slot(prepared.principal):
-            yield from self._governed(prepared, part)
+            yield from self._governed(prepared, part, is_gone)
 
-    def _governed(self, prepared: PreparedScan, part: int) -> Iterator[pa.RecordBatch]:
-        guard = _Guard(self._access, self._ledger, prepared)
+    def _governed(
+        self, prepared: PreparedScan, part: int, is_gone: Callable[[], bool]
+    ) -> Iterator[pa.RecordBatch]:
+        guard = Guard(
+            self._access,
+            self._ledger,
+            prepared.principal,
+            prepared.flat.asset,
+            prepared.decision,
+            prepared.bound,
+            prepared.version,
+            prepared.consents,
+            prepared.receipt.epoch,
+        )
         guard.check()
         deadline = utc_now() + dt.timedelta(seconds=self._limits.scan_seconds)
         summary = prepared.flat.summary
@@ -276,17 +303,23 @@ class Scans:
             filesystem=self._catalog.filesystem(),
             summary=summary,
         )
+        watch = Watch(lambda: is_gone() or utc_now() > deadline, reader.cancel)
         try:
-            for batch in even(reader) if prepared.receipt.filtered else reader:
-                guard.check()
-                if utc_now() > deadline:
-                    raise LimitError(
-                        f"the scan took longer than {self._limits.scan_seconds} s",
-                        hint="ask for fewer rows or columns",
-                    )
-                self._metrics.streamed(batch.num_rows, batch.nbytes)
-                yield batch
+            with watch if prepared.plan.rows > WATCHED_ROWS else nullcontext():
+                for batch in even(reader) if prepared.receipt.filtered else reader:
+                    guard.check()
+                    if utc_now() > deadline:
+                        raise LimitError("too late")
+                    self._metrics.streamed(batch.num_rows, batch.nbytes)
+                    yield batch
             guard.check()
+        except LimitError as error:
+            if utc_now() <= deadline:
+                raise
+            raise LimitError(
+                f"the scan took longer than {self._limits.scan_seconds} s",
+                hint="ask for fewer rows or columns",
+            ) from error
         finally:
             reader.close()
 
@@ -332,47 +365,3 @@ def visible_schema(schema: pa.Schema, bound: BoundDecision) -> pa.Schema:
     """Return the schema of a version as a decision shows it."""
     shown = shown_schema(schema, bound.masks)
     return pa.schema([shown.field(name) for name in bound.visible])
-
-
-class _Guard:
-    """Keeps a running stream honest: permission is current, batch by batch (invariant 3)."""
-
-    def __init__(self, access: Access, ledger: Ledger, prepared: PreparedScan) -> None:
-        self._access = access
-        self._ledger = ledger
-        self._prepared = prepared
-        self._epoch = prepared.receipt.epoch
-        self._second = int(utc_now().timestamp())
-
-    def check(self) -> None:
-        """Refuse to go on if what may be seen is no longer what is being streamed.
-
-        Raises:
-            StaleDecisionError: The decision, the bound columns or the consents differ now.
-        """
-        epoch = self._ledger.epoch()
-        second = int(utc_now().timestamp())
-        timely = not self._prepared.decision.now_dependent or second == self._second
-        if epoch == self._epoch and timely:
-            return
-        if not self._still_true():
-            raise StaleDecisionError(
-                f"policy or consent for `{self._prepared.flat.asset}` changed while it was read",
-                hint="run the query again to get what is permitted now",
-            )
-        self._epoch, self._second = epoch, second
-
-    def _still_true(self) -> bool:
-        before = self._prepared
-        state = self._access.state()
-        card = state.assets.get(before.flat.asset)
-        if card is None or before.principal not in state.governance.principals:
-            return False
-        decision = state.decide(
-            before.principal, "select", card.name, before.decision.purpose, utc_now()
-        )
-        if not decision.permitted or bind(decision, card, before.version) != before.bound:
-            return False
-        consents = ConsentView(self._ledger)
-        consents.load(before.bound)
-        return consents.same(before.consents)

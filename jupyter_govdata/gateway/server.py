@@ -189,7 +189,9 @@ class Server(flight.FlightServerBase):
         payload = self._gateway.tickets.unseal(ticket, principal, dt.datetime.now(dt.UTC))
         part = int(payload["part"])
         prepared = scans.redeem(principal, str(payload["scan"]), part)
-        return self._stream(context, prepared, [], scans.stream(prepared, part))
+        return self._stream(
+            context, prepared, [], scans.stream(prepared, part, context.is_cancelled)
+        )
 
     def _open_scan(
         self, context: flight.ServerCallContext, principal: str, message: bytes
@@ -208,7 +210,7 @@ class Server(flight.FlightServerBase):
             scans.keep(prepared, 0)
             offer = _opening(prepared, tag, tickets=self._tickets(prepared), files=files)
             return self._stream(context, prepared, [offer], _nothing())
-        batches = scans.stream(prepared, 0)
+        batches = scans.stream(prepared, 0, context.is_cancelled)
         try:
             # A small scan is read while its audit record gets to the disk. A large one is not:
             # its reader should have the receipt, and a stream to cancel, before the first rows.

@@ -7,11 +7,13 @@ one. What a scan may show is decided in `scans`, for both ways alike.
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from jupyter_govdata.errors import LimitError
 from jupyter_govdata.gateway.scans import PreparedScan, Scans
 from jupyter_govdata.model.files import TableFiles
 from jupyter_govdata.model.predicate import TRUE
@@ -22,6 +24,8 @@ PICKED_ROWS = 1_000_000
 WHOLE_BYTES = 4 << 20
 """Scans of at most so many planned rows, more if the user picks some of them, and of so many Arrow
 bytes are answered in one message."""
+WHOLE_SECONDS = 0.25
+"""What takes longer comes as a stream."""
 HEAD_BYTES = 4
 """Big-endian length of the JSON head, before the head; an Arrow stream follows it."""
 
@@ -53,6 +57,7 @@ def whole(scans: Scans, prepared: PreparedScan) -> list[pa.RecordBatch] | None:
         GovDataError: As `Scans.stream`.
     """
     flat = prepared.flat
+    until = time.monotonic() + WHOLE_SECONDS
     picked = flat.predicate != TRUE or flat.limit is not None or flat.summary is not None
     # SECURITY: under a row filter, planned rows would tell of hidden ones (T31): only shown ones
     # count there.
@@ -60,13 +65,17 @@ def whole(scans: Scans, prepared: PreparedScan) -> list[pa.RecordBatch] | None:
     if prepared.plan.rows > most and not prepared.receipt.filtered:
         return None
     found, size = [], 0
-    batches = scans.stream(prepared, 0)
+    batches = scans.stream(prepared, 0, lambda: time.monotonic() > until)
     try:
         for batch in batches:
             size += batch.nbytes
-            if size > WHOLE_BYTES:
+            if size > WHOLE_BYTES or time.monotonic() > until:
                 return None
             found.append(batch)
+    except LimitError:
+        if time.monotonic() > until:
+            return None  # as a stream its reader can stop it
+        raise
     finally:
         batches.close()
     return found

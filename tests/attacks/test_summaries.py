@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyarrow import flight
 
 from jupyter_govdata.client.scan import FlightScan
-from jupyter_govdata.errors import ColumnNotFoundError, NotVisibleError, ProtocolError, QueryError
+from jupyter_govdata.errors import (
+    ColumnNotFoundError,
+    LimitError,
+    NotVisibleError,
+    ProtocolError,
+    QueryError,
+)
 from jupyter_govdata.model.predicate import Compare
 from jupyter_govdata.model.scan import (
     Aggregate,
@@ -196,3 +206,51 @@ def test_summaries_do_not_nest(world: World, fragment: Fragment) -> None:
     """What stands above an aggregate would be computed from it and not from governed rows."""
     with pytest.raises(ProtocolError):
         read(world, fragment)
+
+
+LONG = "SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE a.range * b.range % 7 = 1"
+"""Hours of work that gives no batch meanwhile."""
+
+
+@pytest.fixture
+def busy(fresh_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A gateway whose aggregates take for ever, over assets that are watched."""
+
+    def forever(job: Any, *_: Any) -> Iterator[pa.RecordBatch]:
+        yield from job.stop.connection.execute(LONG).to_arrow_reader(1)
+
+    monkeypatch.setattr("jupyter_govdata.storage.scan._Job.summarised", forever)
+    monkeypatch.setattr("jupyter_govdata.gateway.scans.WATCHED_ROWS", 0)
+    monkeypatch.setattr("jupyter_govdata.gateway.server.AHEAD_ROWS", 0)
+    return fresh_world
+
+
+def streams(world: World) -> float:
+    return world.gateway.metrics.registry.get_sample_value("govdata_active_streams") or 0.0
+
+
+def wait_for(world: World, wanted: float) -> None:
+    until = time.monotonic() + 60
+    while streams(world) != wanted:
+        assert time.monotonic() < until, f"{streams(world)} streams are active"
+        time.sleep(0.02)
+
+
+@pytest.mark.attack("T82", surface="flight")
+def test_work_for_a_client_that_has_left_is_stopped(busy: World) -> None:
+    request = ScanRequest(aggregate(Measure("count", ColumnTerm("age"))))
+    opened = busy.connect("ana").open(request)
+    (ticket,) = opened.tickets
+    stream = busy.connect("ana").get(ticket)
+    wait_for(busy, 1.0)
+    stream.cancel()
+    wait_for(busy, 0.0)
+    assert read(busy, Project(PATIENTS, ("age",)))
+
+
+@pytest.mark.attack("T82", surface="flight")
+def test_aggregate_over_its_deadline_is_stopped(busy: World) -> None:
+    limits = busy.gateway.scans._limits
+    busy.gateway.scans._limits = replace(limits, scan_seconds=1)
+    with pytest.raises(LimitError, match="took longer than 1 s"):
+        read(busy, aggregate(Measure("count", ColumnTerm("age"))))
