@@ -15,7 +15,7 @@ from tests.faults.faults import draw
 from tests.faults.site import Site, make_lake
 from tests.fuzz import SEED
 
-LOOPS = int(os.environ.get("GOVDATA_FAULT_LOOPS", "12"))
+LOOPS = int(os.environ.get("GOVDATA_FAULT_LOOPS", "11"))
 
 
 @pytest.mark.slow

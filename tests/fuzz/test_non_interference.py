@@ -45,7 +45,7 @@ from tests.fuzz.worlds import (
 )
 from tests.storage.oracle import Agreed, keep
 
-CASES = cases(120, 600)
+CASES = cases(120, 400)
 PER_WORLD = 30
 """Cases `n` of one world share `n // PER_WORLD`."""
 KNOWN = pa.table({"n": range(len(PIDS)), "pid": PIDS})

@@ -39,7 +39,7 @@ from tests.oracle.policy import Rule, concerns, holds, masked, shown_as, visible
 from tests.oracle.predicate import keep
 from tests.policy.generators import to_cedar
 
-CASES = cases(100, 600)
+CASES = cases(100, 400)
 NAME = "aaa.t0"
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 PURPOSES = ("research", "care")
