@@ -24,8 +24,8 @@ PICKED_ROWS = 1_000_000
 WHOLE_BYTES = 4 << 20
 """Scans of at most so many planned rows, more if the user picks some of them, and of so many Arrow
 bytes are answered in one message."""
-WHOLE_SECONDS = 0.25
-"""What takes longer comes as a stream."""
+WHOLE_SECONDS = 2.0
+"""What takes longer comes as a stream, which its reader can stop."""
 HEAD_BYTES = 4
 """Big-endian length of the JSON head, before the head; an Arrow stream follows it."""
 
@@ -74,7 +74,7 @@ def whole(scans: Scans, prepared: PreparedScan) -> list[pa.RecordBatch] | None:
             found.append(batch)
     except LimitError:
         if time.monotonic() > until:
-            return None  # as a stream its reader can stop it
+            return None
         raise
     finally:
         batches.close()
