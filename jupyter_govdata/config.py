@@ -242,8 +242,7 @@ class StorageConfig:
 
     Args:
         type: ``local`` or ``s3``.
-        assets: Names and namespaces of the inventories whose rows may name its files. Whoever
-            may publish there decides what is opened.
+        assets: Names and namespaces of the inventories whose rows may name its files.
         tables: It holds the tables' own files: then no inventory may name them.
         root: Of a local one: the folder below which all its files are; relative to the lake.
         bucket: Of S3: the bucket.
@@ -251,13 +250,10 @@ class StorageConfig:
         endpoint: Of S3: address of the store, e.g. ``https://s3.eu-central-1.amazonaws.com``.
         region: Of S3.
         addressing: Of S3: ``path`` or ``virtual``.
-        ca: Of S3: file (PEM) of the authorities that certify its endpoint and that of its token
-            service; empty means the system's. Kernels that read directly name theirs in
-            ``AWS_CA_BUNDLE``.
+        ca: Of S3: file (PEM) of the authorities that certify its endpoints, if not the system's.
         credentials: Of S3: with which the gateway reads and signs.
         sts: Of S3: for the way ``session``.
-        ways: Value of the asset's tag `by` -> how its files are opened: ``proxied``, ``signed`` or
-            ``session``. Any other value, or none, means ``proxied``.
+        ways: Value of the asset's tag `by` -> way of its files; any other value: ``proxied``.
         by: Asset tag that decides.
         sign_seconds: How long a signed address works, at most 60.
     """
