@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyarrow import flight
 
 from jupyter_govdata.client.scan import FlightScan
 from jupyter_govdata.errors import (

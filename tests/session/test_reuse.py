@@ -77,7 +77,7 @@ def test_reuse_a_large_result_is_held_once_it_was_read_to_its_end(own, lake):
     assert not result.complete
     assert len(result.arrow()) == 300_000
     assert own._engine._cache.bytes > 300_000 * 8
-    assert own.sql("SELECT sum(x) AS s FROM trials.wide").scanned_rows == 0
+    assert own.sql("SELECT sum(x % 7) AS s FROM trials.wide").scanned_rows == 0
 
 
 def test_reuse_another_policy_is_read_anew(own, lake):

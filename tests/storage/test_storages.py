@@ -153,7 +153,9 @@ def test_credentials_file_that_is_unfit_is_refused_without_a_word_of_it(
 def test_client_finds_no_key_but_the_one_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "missing")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere.example")
-    client = s3_client("http://127.0.0.1:9", "eu-central-1", "path", "", Credentials("own", "secret"))
+    client = s3_client(
+        "http://127.0.0.1:9", "eu-central-1", "path", "", Credentials("own", "secret")
+    )
     assert client._request_signer._credentials.access_key == "own"
     assert client.meta.endpoint_url == "http://127.0.0.1:9"
     client.close()
