@@ -12,6 +12,7 @@ import base64
 import gzip
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from tests.evidence import record
 TOKEN = re.compile(rb"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}")
 PRIVATE = b"PRIVATE KEY-----"
 KEYS = ("ticket.key", "pseudonym.key", "embedded.key")
+UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What packed files raise that are damaged, encrypted or packed in an unknown way."""
+MOST_BYTES = 100_000_000
 TEXT_LIMIT = 50_000_000
 """Characters of printed text that are kept to be searched for lakes' keys."""
 
@@ -70,12 +74,13 @@ def contents(path: Path) -> Iterator[bytes]:
                     writer.write_table(table)
                 yield sink.getvalue().to_pybytes()
         elif data[:2] == b"\x1f\x8b":
-            with suppress(OSError, EOFError):
-                yield gzip.decompress(data)
+            with suppress(*UNREADABLE), gzip.open(path) as unpacked:
+                yield unpacked.read(MOST_BYTES)
         elif data[:4] == b"PK\x03\x04":
-            with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as packed:
+            with suppress(*UNREADABLE), zipfile.ZipFile(path) as packed:
                 for name in packed.namelist():
-                    yield packed.read(name)
+                    with suppress(*UNREADABLE), packed.open(name) as member:
+                        yield member.read(MOST_BYTES)
 
 
 def kinds(data: bytes) -> Iterator[str]:
