@@ -20,8 +20,9 @@ def canary(kind: str, number: int | str = 0) -> str:
 
 MAY_HOLD = {
     # kind: patterns of the files that hold it on purpose, with nothing else of ours in them
-    "a private key": ("*/tls/*", "*/*key*.pem"),
+    "a private key": ("*/tls/*", "*/tls.key", "*/*key*.pem", "*.whl"),
     "a token": ("*/*token*",),
+    "the key ticket.key of a lake": ("*/elsewhere.key",),
     "canary storagekey": ("*/*credentials*",),
     "canary unseen-card": ("*/source/*", "*/governance/*", "*/store.db*"),
 }

@@ -31,7 +31,9 @@ KEYS = ("ticket.key", "pseudonym.key", "embedded.key")
 UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What packed files raise that are damaged, encrypted or packed in an unknown way."""
 MOST_BYTES = 100_000_000
-TEXT_LIMIT = 50_000_000
+LEAST_DIFFERENT = 8
+"""Bytes of a key that are different; those that tests have damaged stand everywhere."""
+TEXT_LIMIT = 10_000_000
 """Characters of printed text that are kept to be searched for lakes' keys."""
 
 
@@ -53,6 +55,8 @@ def forms(folder: Path) -> list[tuple[str, bytes]]:
         with suppress(OSError, ValueError):
             text = (folder / name).read_bytes().strip()
             raw = bytes.fromhex(text.decode())
+            if len(set(raw)) < LEAST_DIFFERENT:
+                continue
             shapes = {text, text.upper(), raw, base64.b64encode(raw).rstrip(b"=")}
             shapes.add(base64.urlsafe_b64encode(raw).rstrip(b"="))
             found += [(f"the key {name} of a lake", shape) for shape in shapes]
@@ -96,10 +100,18 @@ def kinds(data: bytes) -> Iterator[str]:
         yield "a token"
 
 
+def desk(base: Path, path: Path) -> Path:
+    """Return the folder of the test, or of the fixture, that wrote a file."""
+    parts = path.relative_to(base).parts
+    return base.joinpath(*parts[: 2 if parts[0].startswith("popen-") else 1])
+
+
 def scan(base: Path) -> tuple[list[Find], int, list[tuple[str, bytes]]]:
     """Return finds below a folder, how many files were searched, and all keys of its lakes."""
     lakes = {path.parent for path in base.rglob("keys/ticket.key")}
-    every = {keys: forms(keys) for keys in lakes}
+    every: dict[Path, list[tuple[str, bytes]]] = {}
+    for keys in lakes:
+        every.setdefault(desk(base, keys), []).extend(forms(keys))
     found: set[Find] = set()
     searched = 0
     for path in base.rglob("*"):
@@ -107,13 +119,14 @@ def scan(base: Path) -> tuple[list[Find], int, list[tuple[str, bytes]]]:
             continue
         searched += 1
         place = path.relative_to(base).as_posix()
-        # A lake's keys are looked for in whatever the tests that made it wrote.
-        near = [f for keys, f in every.items() if path.is_relative_to(keys.parent.parent)]
         if path.parent in lakes:
             continue
+        # A lake's keys are looked for in whatever the tests that made it wrote.
+        near = every.get(desk(base, path), ())
         for data in contents(path):
             found |= {Find(k, place) for k in set(kinds(data)) if not may_hold(path, k)}
-            found |= {Find(k, place) for forms_of in near for k, shape in forms_of if shape in data}
+            held = {k for k, shape in near if shape in data}
+            found |= {Find(k, place) for k in held if not may_hold(path, k)}
     return sorted(found, key=str), searched, [form for one in every.values() for form in one]
 
 
