@@ -28,7 +28,8 @@ LONG_BYTES = 256
 
 _SAMPLED_ROWS = 1 << 11
 _FEW_VALUES = 32
-_ONE, _63 = np.uint64(1), np.uint64(63)
+_STRIDE_WORDS = 8
+_STRIDE_BYTES = 8 * _STRIDE_WORDS
 
 types = pa.types
 
@@ -97,8 +98,7 @@ def _bytes(data: pa.Buffer | None, starts: NDArray[np.int64], lengths: NDArray[n
     # NULL slots have length 0; starts never fall, so the last slot ends what is used.
     base = int(starts[0]) if count else 0
     used = int((starts + lengths).max()) - base if count else 0
-    words = np.empty((used >> 3) + 3, np.uint64)  # whole words, and one more to shift in
-    raw = words.view(np.uint8)
+    raw = np.empty(used + _STRIDE_BYTES, np.uint8)  # a stride may reach beyond the last string
     raw[used:] = 0
     if data is not None and used > 0:
         raw[:used] = np.frombuffer(data, np.uint8, used, base)
@@ -106,19 +106,33 @@ def _bytes(data: pa.Buffer | None, starts: NDArray[np.int64], lengths: NDArray[n
     longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=LONG_BYTES))
     if 0 < longest == shortest <= LONG_BYTES and used == count * longest:
         return _equal_bytes(raw[:used].reshape(count, longest))
-    counts = np.where(lengths > LONG_BYTES, 0, (lengths + 7) >> 3).astype(np.uint8)
-    if longest <= LONG_BYTES and int(counts.min(initial=255)) == int(counts.max(initial=0)):
-        return _short_bytes(words, starts, lengths, counts)
+    counts = ((lengths + 7) >> 3).astype(np.uint8 if longest <= LONG_BYTES else np.int64)
+    if longest > LONG_BYTES:
+        counts = np.where(lengths > LONG_BYTES, 0, counts).astype(np.uint8)
+    elif int(counts.min(initial=255)) == int(counts.max(initial=0)):
+        return _short_bytes(raw, starts, lengths, counts)
     order = np.argsort(counts, kind="stable")[::-1]
-    states = _short_bytes(words, starts[order], lengths[order], counts)
+    states = _short_bytes(raw, starts.take(order), lengths.take(order), counts)
     first, second = np.empty(count, np.uint64), np.empty(count, np.uint64)
     first[order], second[order] = states
     if longest > LONG_BYTES:
-        view = raw.data
-        for i in np.flatnonzero(lengths > LONG_BYTES).tolist():
-            at = int(starts[i])
-            first[i], second[i] = blake(view[at : at + int(lengths[i])])
+        at = np.flatnonzero(lengths > LONG_BYTES)
+        first[at], second[at] = _long_bytes(raw.data, starts[at], lengths[at])
     return first, second
+
+
+def _long_bytes(
+    data: memoryview, starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    blake2b = hashlib.blake2b
+    ends = (starts + lengths).tolist()
+    hashed = b"".join(
+        [
+            blake2b(data[at:end], digest_size=16).digest()
+            for at, end in zip(starts.tolist(), ends, strict=True)
+        ]
+    )
+    return np.frombuffer(hashed, "<u8").reshape(-1, 2).T
 
 
 def _equal_bytes(raw: NDArray[np.uint8]) -> Cells:
@@ -133,7 +147,7 @@ def _equal_bytes(raw: NDArray[np.uint8]) -> Cells:
 
 
 def _short_bytes(
-    words: U64,
+    raw: NDArray[np.uint8],
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
     counts: NDArray[np.uint8],
@@ -141,7 +155,7 @@ def _short_bytes(
     """Fold the words of byte strings that are sorted by falling number of words.
 
     Args:
-        words: The bytes, as words of the machine; one more than the strings reach into.
+        raw: The bytes, and one stride more than the strings reach into.
         starts: Byte at which each string starts.
         lengths: Bytes of each string.
         counts: Words of each string, in any order.
@@ -150,25 +164,27 @@ def _short_bytes(
     longer = (count - np.cumsum(np.bincount(counts, minlength=1))).tolist()
     state, scratch = begin(count), np.empty(count, np.uint64)
     size = lengths.astype(np.uint64)
-    place = starts >> 3
-    right = ((starts & 7) << 3).astype(np.uint64)
-    left = _63 - right
     unused = ((-lengths & 7) << 3).astype(np.uint64)
-    word, here, behind = np.empty(count, np.uint64), words.take(place), np.empty(count, np.uint64)
+    step = absorb_first
     for k in range(len(longer) - 1):
-        n, rest = longer[k], longer[k + 1]
-        np.add(place[:n], 1, out=place[:n])
-        words.take(place[:n], out=behind[:n], mode="clip")
-        # A string starts anywhere in a word: the end of one word and the start of the next.
-        np.right_shift(here[:n], right[:n], out=word[:n])
-        np.left_shift(behind[:n], _ONE, out=scratch[:n])
-        np.left_shift(scratch[:n], left[:n], out=scratch[:n])
-        np.bitwise_or(word[:n], scratch[:n], out=word[:n])
-        last = slice(rest, n)
-        np.left_shift(word[last], unused[last], out=word[last])
-        np.right_shift(word[last], unused[last], out=word[last])
-        step = absorb if k else absorb_first
-        step((state[0][:n], state[1][:n]), (word[:n], size[:n]), scratch[:n])
-        here, behind = behind, here
+        n, rest, place = longer[k], longer[k + 1], k % _STRIDE_WORDS
+        if not place:
+            words = _strides(raw, starts[:n] + 8 * k, len(longer) - 1 - k)
+        word = words[:n, place]
+        last = word[rest:]
+        np.left_shift(last, unused[rest:n], out=last)
+        np.right_shift(last, unused[rest:n], out=last)
+        step((state[0][:n], state[1][:n]), (word, size[:n]), scratch[:n])
+        step = absorb
     close(state, scratch)
     return state
+
+
+def _strides(raw: NDArray[np.uint8], starts: NDArray[np.int64], words: int) -> U64:
+    """Return the words that follow each place, a row each: all of them or a stride.
+
+    A string starts at any byte. One copy of several words costs no more than that of one.
+    """
+    width = min(words, _STRIDE_WORDS)
+    places = np.ndarray((len(raw) - 8 * width + 1,), f"V{8 * width}", raw, strides=(1,))
+    return places[starts].view(np.uint64).reshape(len(starts), width)
