@@ -1,8 +1,9 @@
 """The sidebar over a large catalog, in a real browser before a real JupyterLab and gateway.
 
-    python benchmarks/sidebar.py [--assets 100000] [--opens 5]
+    python benchmarks/sidebar.py [--assets 100000] [--opens 5] [--lake FOLDER]
 
-Needs Chromium. The lake is that of `benchmarks/catalog.py`. Everything is measured in the page,
+Needs Chromium. The lake is that of `benchmarks/catalog.py`; `--lake` keeps it in a folder, and uses
+the one that is there. Everything is measured in the page,
 from the event to the frame that shows its rows, in milliseconds:
 
 `open`       the panel is opened in a page that is loaded, until rows are painted (bar: 300)
@@ -87,12 +88,14 @@ KEYSTROKE = """async text => {
 
 
 def build(folder: Path, count: int) -> Path:
-    """Make a lake of that many assets."""
+    """Make a lake of that many assets in a folder, unless it holds one."""
     for name, text in FILES.items():
         target = folder / "source" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     lake = folder / "lake"
+    if (lake / "govdata.toml").exists():
+        return lake
     initialise(lake, "dina", folder / "source")
     gateway = Gateway(GatewayConfig(lake=lake))
     gateway.ledger.apply(gateway.ledger.state().files, cards(count), "dina")
@@ -144,11 +147,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--assets", type=int, default=100_000)
     options.add_argument("--opens", type=int, default=5)
+    options.add_argument("--lake", type=Path, help="folder to keep the lake in")
     chosen = options.parse_args()
     if CHROMIUM is None:
         sys.exit("there is no Chromium")
     with tempfile.TemporaryDirectory() as made, sync_playwright() as playwright:
-        lake = build(Path(made), chosen.assets)
+        lake = build(chosen.lake or Path(made), chosen.assets)
         print(f"{chosen.assets} assets; {load()} at the beginning", flush=True)
         who = {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
         with Lab(Path(made) / "lab", who) as lab:

@@ -17,8 +17,10 @@ import numpy as np
 
 from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.cards import Cards
-from jupyter_govdata.gateway.finding import Index, Mask, Words, column_text
+from jupyter_govdata.gateway.finding import Index, Words
 from jupyter_govdata.gateway.state import PolicyState
+from jupyter_govdata.gateway.texts import Cards as Found
+from jupyter_govdata.gateway.texts import Mask
 from jupyter_govdata.ledger import Ledger
 from jupyter_govdata.ledger.requests import MOST_OPEN
 from jupyter_govdata.model.browsing import Browse, CatalogPage, FacetCount, NamespaceCount
@@ -135,15 +137,11 @@ class Browsing:
             if values
         }
         chosen = _all(found, kept, but="")
-        order = np.flatnonzero(chosen)
-        if words:
-            named = np.logical_and.reduce([index.named(word) for word in words])[order]
-            order = np.concatenate((order[named], order[~named]))
-        page = order[ask.offset : ask.offset + ask.limit]
+        page = index.page(chosen, words, ask.offset, ask.limit, grouped=ask.grouped)
         spaces = index.counts("namespace", _all(found, kept, but="namespace"))
         return CatalogPage(
             epoch=look.state.epoch,
-            total=len(order),
+            total=int(chosen.sum()),
             namespaces=tuple(NamespaceCount(name, spaces[name]) for name in sorted(spaces)),
             facets={
                 facet: _facet(index.counts(facet, _all(found, kept, but=facet)))
@@ -155,7 +153,7 @@ class Browsing:
     def prepare(self, state: PolicyState) -> None:
         """Sort and index all cards: what a first page needs and is the same for everybody."""
         state.engine.overview.prepare()
-        self._indexed(self._epoch_of(state))
+        self._indexed(self._epoch_of(state)).prepare()
 
     # -- what one principal sees -------------------------------------------------------------
 
@@ -198,17 +196,18 @@ class Browsing:
         shown, also = look.overview.shown(ask, np.flatnonzero(kinds).astype(np.int32))
         return shown, dependent or also
 
-    def _columns(self, look: _Look) -> Mask:
-        """Return which columns of all assets the principal sees, masked ones included."""
+    def _columns(self, look: _Look) -> Found:
+        """Return what finds assets by the columns that the principal sees, masked ones included."""
         if not look.purpose:
-            return np.zeros(len(look.overview.columns.kind_of), np.bool_)
+            return self._index(look).columns(np.zeros(len(look.overview.columns.kind_of), np.bool_))
         return self._answered(look, "columns", lambda _: self._unhidden(look))[0]
 
-    def _unhidden(self, look: _Look) -> tuple[Mask, bool]:
+    def _unhidden(self, look: _Look) -> tuple[Found, bool]:
         table = look.overview.columns
         shown, dependent = self._answered(look, "shown", lambda now: self._show(look, now))
         readable = self._sight(look).rows != NO_ROWS
-        return readable[table.asset] & (shown != HIDDEN)[table.kind_of], dependent
+        visible = readable[table.asset] & (shown != HIDDEN)[table.kind_of]
+        return self._index(look).columns(visible), dependent
 
     def _answered(
         self, look: _Look, what: str, make: Callable[[dt.datetime], tuple[T, bool]]
@@ -228,9 +227,12 @@ class Browsing:
         found = self._sight(look).visible
         if not words:
             return found
-        index, columns = self._index(look), self._columns(look)
+        index = self._index(look)
         for word in words:
-            found = found & (index.with_word(word) | index.with_column(word, columns))
+            holding = index.with_word(word)
+            if (found & ~holding).any():
+                holding |= index.with_column(word, self._columns(look))
+            found = found & holding
         return found
 
     def _pending(self, look: _Look) -> frozenset[str]:
@@ -248,6 +250,7 @@ class Browsing:
         overview, sight, pending = look.overview, self._sight(look), self._pending(look)
         table = overview.columns if look.purpose else None
         shown = self._shown(look) if look.purpose else None
+        holding = self._index(look).columns_with(words) if words else None
         found = []
         for number in numbers.tolist():
             card = overview.cards[number]
@@ -257,12 +260,9 @@ class Browsing:
                 kinds = shown[table.kind_of[table.starts[number] : table.starts[number + 1]]]
                 access = "filtered" if sight.rows[number] == SOME_ROWS else "all"
                 access = "masked" if (kinds != AS_STORED).any() else access
-                if words:
-                    matched = tuple(
-                        column.name
-                        for column, kind in zip(card.columns, kinds.tolist(), strict=True)
-                        if kind != HIDDEN and any(w in column_text(column) for w in words)
-                    )
+                if holding is not None:
+                    seen = np.flatnonzero(holding(number) & (kinds != HIDDEN))
+                    matched = tuple(card.columns[i].name for i in seen.tolist())
             found.append(
                 AssetSummary(
                     name=card.name,

@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from jupyter_govdata.gateway.texts import Cards, Mask, Numbers, Postings, Texts
 from jupyter_govdata.model.asset import Asset, Column, namespace_of
 
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
-Numbers = np.ndarray[Any, np.dtype[np.int32]]
 NO_VALUE = -1
 MODALITY = "modality"
 
 
 def asset_text(card: Asset) -> str:
-    """Return what of an asset itself is searched."""
-    return " ".join((card.name, card.description, *card.tags, *card.tags.values())).casefold()
+    """Return what of an asset is searched, beside its name and columns."""
+    return " ".join((card.description, *card.tags, *card.tags.values())).casefold()
 
 
 def column_text(column: Column) -> str:
@@ -45,7 +40,7 @@ class Numbered:
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
-        self._array: pa.Array | None = None
+        self._searched: Texts | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -57,13 +52,12 @@ class Numbered:
         """Return all texts, by number."""
         return list(self.numbers)
 
-    def holding(self, part: str) -> Mask:
-        """Return for each text, by number, whether it holds a part."""
-        array = self._array
-        if array is None or len(array) != len(self.numbers):
+    def searched(self) -> Texts:
+        """Return the texts that there are now, to be searched."""
+        found = self._searched
+        if found is None or len(found) != len(self.numbers):
             # A copy in one step: another thread may be adding the texts of a newer epoch.
-            array = self._array = pa.array(list(self.numbers), pa.large_string())
-        found: Mask = pc.match_substring(array, part).to_numpy(zero_copy_only=False)
+            found = self._searched = Texts(list(self.numbers))
         return found
 
 
@@ -134,42 +128,85 @@ class Index:
 
     def __init__(self, words: Words, cards: Sequence[_Card]) -> None:
         self._all = words
-        count = np.arange(len(cards), dtype=np.int32)
-        self._word = _joined(card.words for card in cards)
-        self._word_of = np.repeat(count, [len(card.words) for card in cards])
-        self.tag = _joined(card.tags for card in cards)
-        self.tag_of = np.repeat(count, [len(card.tags) for card in cards])
-        self._column = _joined(card.columns for card in cards)
-        self._column_of = np.repeat(count, [len(card.columns) for card in cards])
+        # What the vocabulary has later numbers for is of newer epochs.
+        self._words = words.words.searched()
+        self._texts = words.columns.searched()
+        self._names = Texts([card.card.name.casefold() for card in cards])
+        self._word = Postings((card.words for card in cards), len(self._words))
+        self._column = Postings((card.columns for card in cards), len(self._texts))
+        self._tag = Postings((card.tags for card in cards), len(words.tags))
         facets = np.array([card.facets for card in cards], np.int32).reshape(-1, 3)
         self.namespace, self.owner, self.modality = facets.T.copy()
-        self._names = [card.card.name for card in cards]
+        spaces = words.namespaces.texts()
+        self._rank = np.argsort(np.argsort(spaces)).astype(np.int32)[self.namespace]
 
-    @cached_property
-    def _name_texts(self) -> pa.Array:
-        return pa.array(self._names, pa.large_string())
+    def prepare(self) -> None:
+        """Sort now what the first search would have to."""
+        assert self._word.cards is not None
+        self.columns(np.zeros(len(self._column.numbers), np.bool_))
 
     def with_word(self, word: str) -> Mask:
         """Return the assets that hold a word (part) in name, description or tags."""
-        found = np.zeros(len(self._names), np.bool_)
-        found[self._word_of[self._all.words.holding(word)[self._word]]] = True
-        return found
+        return self._word.cards.having(self._words.holding(word)) | self.named(word)
 
-    def with_column(self, word: str, visible: Mask) -> Mask:
-        """Return the assets that hold a word (part) in a column that is visible.
+    def columns(self, visible: Mask) -> Cards:
+        """Return what finds assets by columns, where only those that are visible are known of.
+
+        Args:
+            visible: Of all columns of all assets, one after the other.
+        """
+        return self._column.visible(visible)
+
+    def with_column(self, word: str, columns: Cards) -> Mask:
+        """Return the assets that hold a word (part) in a column of those.
 
         Args:
             word: Without blanks, case folded.
-            visible: Of all columns of all assets, one after the other.
+            columns: From `columns`.
         """
-        found = np.zeros(len(self._names), np.bool_)
-        found[self._column_of[self._all.columns.holding(word)[self._column] & visible]] = True
-        return found
+        return columns.having(self._texts.holding(word))
 
     def named(self, word: str) -> Mask:
         """Return the assets whose name holds a word (part)."""
-        found: Mask = pc.match_substring(self._name_texts, word).to_numpy(zero_copy_only=False)
+        found = np.zeros(len(self._names), np.bool_)
+        found[self._names.holding(word)] = True
         return found
+
+    def columns_with(self, words: Sequence[str]) -> Callable[[int], Mask]:
+        """Return a function from the number of an asset to which of its columns hold any word."""
+        wanted = np.zeros(len(self._texts), np.bool_)
+        for word in words:
+            wanted[self._texts.holding(word)] = True
+        numbers, starts = self._column.numbers, self._column.starts
+
+        def of(number: int) -> Mask:
+            found: Mask = wanted[numbers[starts[number] : starts[number + 1]]]
+            return found
+
+        return of
+
+    def page(
+        self, found: Mask, words: Sequence[str], offset: int, limit: int, *, grouped: bool
+    ) -> Numbers:
+        """Return a page of the assets found: those whose names hold all words first, then by name.
+
+        Args:
+            found: The assets.
+            words: Case folded.
+            offset: First of the page.
+            limit: Most of the page.
+            grouped: Sort by namespace first.
+        """
+        order = np.flatnonzero(found)
+        ranks = self._rank[order] if grouped else np.zeros(len(order), np.int32)
+        # Sorted are only the namespaces up to where the page ends.
+        ends = np.cumsum(np.bincount(ranks, minlength=1))
+        within = ranks <= np.searchsorted(ends, offset + limit)
+        order, ranks = order[within], ranks[within]
+        others = np.zeros(len(order), np.bool_)
+        for word in words:
+            others |= ~self.named(word)[order]
+        return order[np.lexsort((others, ranks))][offset : offset + limit].astype(np.int32)
 
     def counts(self, facet: str, found: Mask) -> Mapping[str, int]:
         """Return how many of the assets found have each value of a facet."""
@@ -179,7 +216,7 @@ class Index:
             "modality": (self.modality, self._all.modalities),
         }
         if facet == "tag":
-            numbers, texts = self.tag[found[self.tag_of]], self._all.tags
+            numbers, texts = self._tag.numbers[found[self._tag.card_of]], self._all.tags
         else:
             values, texts = kinds[facet]
             numbers = values[found]
@@ -202,12 +239,7 @@ class Index:
 
     def tagged(self, tag: str) -> Mask:
         """Return the assets that have a tag: ``key`` without or ``key=value`` with a value."""
-        found = np.zeros(len(self._names), np.bool_)
         number = self._all.tags.numbers.get(tag)
-        if number is not None:
-            found[self.tag_of[self.tag == number]] = True
-        return found
-
-
-def _joined(pieces: Iterable[array[int]]) -> Numbers:
-    return np.frombuffer(b"".join(pieces), np.int32)
+        if number is None or number >= self._tag.count:
+            return np.zeros(len(self._names), np.bool_)
+        return self._tag.cards.having(np.array([number], np.int32))

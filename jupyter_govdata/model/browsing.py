@@ -33,6 +33,7 @@ class Browse:
         tag: All of these tags: ``key`` or ``key=value``.
         owner: Any of these owners.
         readable: Only where `select` is permitted.
+        grouped: Sort by namespace first, as a tree shows them.
         offset: First entry of the page, from 0.
         limit: Entries of the page, at most `MAX_PAGE`.
     """
@@ -43,6 +44,7 @@ class Browse:
     tag: tuple[str, ...] = ()
     owner: tuple[str, ...] = ()
     readable: bool = False
+    grouped: bool = False
     offset: int = 0
     limit: int = 50
 
@@ -73,7 +75,8 @@ class CatalogPage:
         namespaces: Of what would be found in all namespaces, by name.
         facets: ``modality``, ``tag`` and ``owner``: values by falling count. The counts of
             `modality` and `owner` leave their own choice out.
-        assets: Those of the page; whose names match first, then by name.
+        assets: Those of the page; whose names match first (in their namespace, where that was
+            asked for), then by name.
     """
 
     epoch: int

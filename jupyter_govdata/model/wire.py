@@ -299,17 +299,26 @@ def request_from_wire(data: bytes) -> ScanRequest:
 # These travel from the gateway to the kernel, or between the gateway and its own store.
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
+def _is_model(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind)
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def to_wire(value: Any) -> Any:
     """Return the JSON form of a model dataclass that holds plain data (cards, views, receipts)."""
-    if value is None or isinstance(value, str | int | float):
+    kind: Any = type(value)
+    if kind in _PLAIN or isinstance(value, str | int | float):
         return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: to_wire(getattr(value, name)) for name in _fields(type(value))}
+    if _is_model(kind):
+        return {name: to_wire(getattr(value, name)) for name in _fields(kind)}
     if isinstance(value, Mapping):
         return {str(k): to_wire(v) for k, v in value.items()}
     if isinstance(value, tuple | list):

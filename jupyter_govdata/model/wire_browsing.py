@@ -54,6 +54,13 @@ def _texts(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _flag(data: Mapping[str, Any], key: str) -> bool:
+    value = data.get(key, False)
+    if not isinstance(value, bool):
+        raise ProtocolError(f"`{key}` is true or false")
+    return value
+
+
 def whole_number(data: Mapping[str, Any], key: str, low: int, high: int, otherwise: int) -> int:
     """Return a number of a message, within bounds.
 
@@ -84,9 +91,6 @@ def browse_from_wire(data: Mapping[str, Any]) -> Browse:
     Raises:
         ProtocolError: Malformed.
     """
-    readable = data.get("readable", False)
-    if not isinstance(readable, bool):
-        raise ProtocolError("`readable` is true or false")
     offset, limit = page_of(data)
     return Browse(
         text=_text(data, "text"),
@@ -94,7 +98,8 @@ def browse_from_wire(data: Mapping[str, Any]) -> Browse:
         modality=_texts(data, "modality"),
         tag=_texts(data, "tag"),
         owner=_texts(data, "owner"),
-        readable=readable,
+        readable=_flag(data, "readable"),
+        grouped=_flag(data, "grouped"),
         offset=offset,
         limit=limit,
     )

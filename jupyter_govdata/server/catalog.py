@@ -50,6 +50,7 @@ class Catalog(GovDataHandler):
             "tag": query.texts("tag"),
             "owner": query.texts("owner"),
             "readable": query.flag("readable"),
+            "grouped": query.flag("grouped"),
             "purpose": query.purpose(),
             "offset": offset,
             "limit": limit,

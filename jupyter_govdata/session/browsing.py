@@ -37,6 +37,7 @@ class BrowsingMixin:
         tag: Sequence[str] = (),
         owner: Sequence[str] = (),
         readable: bool = False,
+        grouped: bool = False,
         offset: int = 0,
         limit: int = 50,
         purpose: str | None = None,
@@ -50,6 +51,7 @@ class BrowsingMixin:
             tag: All of these tags, ``key`` or ``key=value``.
             owner: Any of these owners.
             readable: Only what you may read.
+            grouped: Sort by namespace first.
             offset: First entry of the page, from 0.
             limit: Entries of the page, at most 500.
             purpose: Instead of the session's.
@@ -64,6 +66,7 @@ class BrowsingMixin:
             "tag": list(tag),
             "owner": list(owner),
             "readable": readable,
+            "grouped": grouped,
             "offset": offset,
             "limit": limit,
         }

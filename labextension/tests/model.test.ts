@@ -9,6 +9,7 @@ import { StatusModel } from '../src/status/model';
 interface Asked {
   readonly path: string;
   readonly query: URLSearchParams;
+  readonly signal: AbortSignal | null | undefined;
   answer(body: unknown, status?: number): Promise<void>;
 }
 
@@ -17,12 +18,14 @@ function server(): { fetch: Fetch; asked: Asked[]; next(): Promise<Asked> } {
   const asked: Asked[] = [];
   const waiting: ((one: Asked) => void)[] = [];
   let taken = 0;
-  const fetch: Fetch = url =>
-    new Promise(resolve => {
+  const fetch: Fetch = (url, init) =>
+    new Promise((resolve, reject) => {
+      init.signal?.addEventListener('abort', () => reject(new DOMException('gone', 'AbortError')));
       const [path = '', search = ''] = url.split('?');
       const one: Asked = {
         path,
         query: new URLSearchParams(search),
+        signal: init.signal,
         answer: async (body, status = 200) => {
           resolve(new Response(JSON.stringify(body), { status }));
           await settled();
@@ -100,16 +103,17 @@ test('the catalog is asked for under the purpose when the status is known', asyn
   assert.deepEqual(names(model), ['n:a', 'a:a.x', 'a:a.y', 'n:b', 'a:b.z']);
 });
 
-test('while one question is under way, only the newest of the next is asked', async t => {
+test('a newer question calls the older one off and is asked at once', async t => {
   const { s, status, model } = await ready();
   t.after(() => [status, model].forEach(m => m.dispose()));
   const first = await s.next();
   for (const text of ['s', 'su', 'sur']) {
     model.setFilter({ text });
   }
+  assert.equal(first.signal?.aborted, true);
+  const second = await s.next();
   await first.answer(page(['a.old']));
   assert.equal(model.found, null, 'the answer to an older question is dropped');
-  const second = await s.next();
   assert.equal(second.query.get('text'), 'sur');
   await second.answer(page(['a.survival']));
   assert.deepEqual(names(model), ['n:a', 'a:a.survival']);

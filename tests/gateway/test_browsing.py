@@ -124,6 +124,8 @@ def test_pages_follow_each_other_and_names_that_match_come_first(world: World) -
     paged = [names(browse(world, "dina", offset=i, limit=1)) for i in range(4)]
     assert [name for (name,) in paged] == everything
     assert names(browse(world, "dina", text="patient"))[0] == "trials.patients"
+    grouped = names(browse(world, "dina", text="patient", grouped=True))
+    assert [n.partition(".")[0] for n in grouped] == sorted(n.partition(".")[0] for n in grouped)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +138,7 @@ def test_pages_follow_each_other_and_names_that_match_come_first(world: World) -
         {"tag": "study"},
         {"modality": [1]},
         {"readable": "yes"},
+        {"grouped": 1},
         {"text": "x" * 501},
     ],
 )

@@ -2,7 +2,7 @@
  * What the catalog shows: a filter, what the server found, and what is open.
  *
  * Pages are loaded when they come into sight. An answer to a question that is no longer asked is
- * dropped, and typing never waits: one question is under way, the newest is asked next.
+ * called off, and typing never waits.
  */
 import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
@@ -16,6 +16,8 @@ import { rowAt, rowCount } from './rows';
 import type { Columns, Group, Row } from './rows';
 
 export const PAGE = 100;
+/** Assets of the first answer, which come in the order of the tree: what is in sight at once. */
+export const FIRST = 50;
 /** Up to so many assets, all namespaces are open from the start. */
 const FEW = 200;
 const AT_ONCE = 2;
@@ -93,6 +95,7 @@ export class CatalogModel {
   /** Ask again: what one may see may have changed. */
   reload(): void {
     this._outdated = true;
+    this._under.abort();
     clearTimeout(this._again);
     if (!this._asking) {
       void this.ask();
@@ -146,6 +149,7 @@ export class CatalogModel {
 
   dispose(): void {
     this._disposed = true;
+    this._under.abort();
     clearTimeout(this._again);
     this.status.viewChanged.disconnect(this.reload, this);
     Signal.clearData(this);
@@ -156,14 +160,17 @@ export class CatalogModel {
     this.emit();
     while (this._outdated && !this._disposed) {
       this._outdated = false;
+      this._under = new AbortController();
+      const { signal } = this._under;
       try {
-        const found = await this.client.get('catalog', catalog, this.question(0));
-        if (!this.isOutdated()) {
+        const first = { ...this.question(0), grouped: 'true', limit: FIRST };
+        const found = await this.client.get('catalog', catalog, first, { signal });
+        if (!signal.aborted) {
           this.take(found);
         }
       } catch (reason) {
-        this.status.report(reason);
-        if (!this.isOutdated()) {
+        if (!signal.aborted) {
+          this.status.report(reason);
           this._error =
             reason instanceof ApiError
               ? reason
@@ -178,13 +185,7 @@ export class CatalogModel {
     this.emit();
   }
 
-  /** Read anew: `ask` sees what was set while it waited. */
-  private isOutdated(): boolean {
-    return this._outdated;
-  }
-
   private take(found: Catalog): void {
-    this._generation++;
     this._pages.clear();
     this._error = null;
     this._found = found;
@@ -226,17 +227,18 @@ export class CatalogModel {
   }
 
   private async loadPage(namespace: string, page: number): Promise<void> {
-    const generation = this._generation;
+    const { signal } = this._under;
     this._loading++;
     try {
-      const found = await this.client.get('catalog', catalog, this.question(page * PAGE, namespace));
-      if (generation === this._generation) {
+      const question = this.question(page * PAGE, namespace);
+      const found = await this.client.get('catalog', catalog, question, { signal });
+      if (!signal.aborted) {
         const assets = this._assets.get(namespace);
         found.assets.forEach((asset, i) => assets?.set(page * PAGE + i, asset));
         this.emit();
       }
     } catch (reason) {
-      if (generation === this._generation) {
+      if (!signal.aborted) {
         // Asked for again when it comes into sight again.
         this._pages.delete(`${namespace}:${page}`);
         this._wanted = [];
@@ -313,7 +315,8 @@ export class CatalogModel {
   private _wanted: { namespace: string; page: number }[] = [];
   private _again: ReturnType<typeof setTimeout> | undefined;
   private _loading = 0;
-  private _generation = 0;
+  /** Calls off the newest question, and the pages of its answer. */
+  private _under = new AbortController();
   private _outdated = false;
   private _asking = false;
   private _disposed = false;

@@ -30,6 +30,7 @@ export function Tree(props: {
   const scroller = React.useRef<HTMLDivElement>(null);
   const [view, setView] = React.useState({ top: 0, height: 600 });
   const [active, setActive] = React.useState('');
+  const scrolled = React.useRef(false);
   const typed = React.useRef({ word: '', at: 0 });
   const id = React.useId();
 
@@ -48,7 +49,8 @@ export function Tree(props: {
   // What is found begins at the top, wherever one was before.
   const { filter } = model;
   React.useLayoutEffect(() => {
-    if (scroller.current) {
+    // Where nothing was scrolled, nothing is laid out only to learn that.
+    if (scroller.current && scrolled.current) {
       scroller.current.scrollTop = 0;
     }
   }, [filter]);
@@ -194,7 +196,11 @@ export function Tree(props: {
       aria-label={trans.__('Data assets')}
       aria-busy={model.busy}
       aria-activedescendant={activeIndex >= 0 ? `${id}${active}` : undefined}
-      onScroll={event => setView(v => ({ ...v, top: (event.target as HTMLElement).scrollTop }))}
+      onScroll={event => {
+        const top = (event.target as HTMLElement).scrollTop;
+        scrolled.current = top > 0;
+        setView(v => ({ ...v, top }));
+      }}
       onKeyDown={onKeyDown}
       onFocus={() => {
         if (activeIndex < 0) {
