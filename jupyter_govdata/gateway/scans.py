@@ -134,9 +134,10 @@ class Scans:
         return prepared
 
     def begin(self, principal: str, request: ScanRequest) -> PreparedScan:
-        """Decide and plan a scan; its audit record is on its way to disk.
+        """Decide and plan a scan; its audit record waits to be committed.
 
-        INVARIANT 4: the caller waits for `PreparedScan.recorded` before anything leaves.
+        INVARIANT 4: the caller waits for `PreparedScan.recorded` before anything leaves. One that
+        reads meanwhile starts it first.
 
         Raises:
             GovDataError: As `prepare`.
@@ -159,14 +160,6 @@ class Scans:
         raw, _ = split_predicate(flat.predicate, bound.masks)
         plan = self._catalog.plan(version, all_of(bound.row_filter, raw))
         fragment = hashlib.sha256(canonical_json(fragment_to_wire(request.fragment))).hexdigest()
-        recorded = self._access.record(
-            principal,
-            "select",
-            flat.asset,
-            decision,
-            snapshot_id=version.snapshot_id,
-            detail={"columns": list(columns)[:200], "fragment": fragment},
-        )
         consents = ConsentView(self._ledger)
         consents.load(bound)
         receipt = self._signer.sign_receipt(
@@ -182,6 +175,14 @@ class Scans:
                 filtered=bound.row_filter != TRUE,
                 masked=tuple(sorted(set(bound.masks) & set(bound.visible))),
             )
+        )
+        recorded = self._access.record(
+            principal,
+            "select",
+            flat.asset,
+            decision,
+            snapshot_id=version.snapshot_id,
+            detail={"columns": list(columns)[:200], "fragment": fragment},
         )
         return PreparedScan(
             scan_id=secrets.token_hex(16),

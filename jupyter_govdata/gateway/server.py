@@ -210,6 +210,7 @@ class Server(flight.FlightServerBase):
             scans.keep(prepared, 0)
             offer = _opening(prepared, tag, tickets=self._tickets(prepared), files=files)
             return self._stream(context, prepared, [offer], _nothing())
+        prepared.recorded.start()
         batches = scans.stream(prepared, 0, context.is_cancelled)
         try:
             # A small scan is read while its audit record gets to the disk. A large one is not:
@@ -230,6 +231,8 @@ class Server(flight.FlightServerBase):
         prepared = scans.begin(principal, request)
         tag = scans.tag(prepared)
         same = bool(tag) and hmac.compare_digest(tag, request.known)
+        if not same:
+            prepared.recorded.start()
         files = None if same else self._gateway.tables.offered(request, prepared)
         found = [] if same else None if files is not None else whole(scans, prepared)
         # INVARIANT 4: nothing has left up to here.

@@ -52,9 +52,19 @@ class _Waiting:
 class Pending:
     """A record on its way to disk; nothing that it stands for may leave before `wait` returns."""
 
-    def __init__(self, finish: Callable[[_Waiting], None], waiting: _Waiting) -> None:
+    def __init__(
+        self, finish: Callable[[_Waiting], None], hurry: Callable[[], None], waiting: _Waiting
+    ) -> None:
         self._finish = finish
+        self._hurry = hurry
         self._waiting = waiting
+
+    def start(self) -> None:
+        """Have another thread commit it, for a caller with something to do until `wait`.
+
+        Without it, the first who waits for any record commits all: one thread less to wake.
+        """
+        self._hurry()
 
     def wait(self) -> AuditEntry:
         """Return the entry once it is durable.
@@ -107,29 +117,28 @@ class Audit:
         self._closed = False
 
     def begin(self, record: AuditRecord) -> Pending:
-        """Have a record committed by another thread; see `Ledger.begin`."""
-        pending = self._queued(record)
-        if self._committer is None:
-            self._start()
-        self._wake.set()
-        return pending
+        """Queue a record; see `Ledger.begin`."""
+        return self._queued(record)
 
     def append(self, record: AuditRecord) -> AuditEntry:
         """Append a record; durable on return. See `Ledger.append`."""
         return self._queued(record).wait()
 
     def close(self) -> None:
-        """End the committing thread; whoever still waits commits for himself."""
+        """End the committing thread; what nobody waited for is committed."""
         self._closed = True
         self._wake.set()
         if self._committer is not None:
             self._committer.join()
+        with self._commit_lock:
+            while self._queue:
+                self._commit_group()
 
     def _queued(self, record: AuditRecord) -> Pending:
         waiting = _Waiting(storable(record))
         with self._queue_lock:
             self._queue.append(waiting)
-        return Pending(self._finish, waiting)
+        return Pending(self._finish, self._hurry, waiting)
 
     def _finish(self, waiting: _Waiting) -> None:
         # Whoever gets the lock commits for all that wait; they find their entry when it is freed.
@@ -137,13 +146,14 @@ class Audit:
             while waiting.entry is None and waiting.failure is None:
                 self._commit_group()
 
-    def _start(self) -> None:
+    def _hurry(self) -> None:
         with self._queue_lock:
             if self._committer is None and not self._closed:
                 self._committer = threading.Thread(
                     target=self._commit_all, name="govdata-audit", daemon=True
                 )
                 self._committer.start()
+        self._wake.set()
 
     def _commit_all(self) -> None:
         while not self._closed:

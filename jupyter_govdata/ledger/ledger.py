@@ -210,7 +210,7 @@ class Ledger:
         return self._audit.append(record)
 
     def begin(self, record: AuditRecord) -> Pending:
-        """Append a record while the caller goes on; `Pending.wait` returns once it is durable.
+        """Append a record, once someone waits for it or while its caller goes on (`start`).
 
         SECURITY: nothing that the record stands for may leave the gateway before that.
 

@@ -67,8 +67,6 @@ class AssetTables:
         self._tables: dict[tuple[str, At | None], GovernedDataset] = {}
         self._pinned: dict[str, At | None] = {}
         self._catalogs: dict[At, str] = {}
-        self.own_functions = False
-        """The user has made macros, so `sum` may be another function."""
         self._cards: dict[tuple[str, At | None, str | None], AssetView] = {}
 
     def close(self) -> None:

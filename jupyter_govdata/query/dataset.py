@@ -35,6 +35,7 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
     _view: AssetView
     _at: At | None
     _reads: Callable[[], Reads]
+    _shown: pa.Schema
     _schema: pa.Schema
     _told: pa.Schema
 
@@ -44,8 +45,8 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         self._view = view
         self._at = at
         self._reads = reads
-        shown = _shown_schema(view)
-        self._schema = pa.schema(sorted(shown, key=lambda field: _cost(field, view)))
+        self._shown = _shown_schema(view)
+        self._schema = pa.schema(sorted(self._shown, key=lambda field: _cost(field, view)))
         self._told = self._prefixed(self._schema)
 
     @property
@@ -86,18 +87,18 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the visible columns in the order of the card."""
-        return tuple(_shown_schema(self._view).names)
+        return tuple(self._shown.names)
 
     @property
     def shown(self) -> pa.Schema:
         """The visible columns in the order of the card, without `prefix`."""
-        return self._part(self.columns)
+        return self._shown
 
     def adopt(self, view: AssetView) -> bool:
         """Take over a newer card; False if its columns are others, then a new dataset is due."""
         if view is self._view:
             return True
-        if not _shown_schema(view).equals(_shown_schema(self._view)):
+        if not _shown_schema(view).equals(self._shown):
             return False
         self._view = view
         return True
@@ -151,10 +152,7 @@ class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no typ
         opened = reads.open(request)
         if _form(plain_schema(opened.stream.schema)) != _form(expected):
             opened.stream.cancel()
-            stale = StaleDecisionError(
-                f"what you may see of `{self._view.asset.name}` has changed",
-                hint="run the query again",
-            )
+            stale = outdated(self._view.asset.name)
             reads.fail(stale)
             raise stale
         asked = [name.removeprefix(self.prefix) for name in schema.names]
@@ -221,6 +219,13 @@ class StreamDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no types
         names = self._schema.names if columns is None else columns
         schema = pa.schema([self._schema.field(name) for name in names])
         return GovernedScanner(schema, lambda: (b.select(names) for b in self._batches))
+
+
+def outdated(asset: str) -> StaleDecisionError:
+    """Return the error for an answer that does not fit the card."""
+    return StaleDecisionError(
+        f"what you may see of `{asset}` has changed", hint="run the query again"
+    )
 
 
 def _version_text(at: At | None) -> str:

@@ -29,6 +29,7 @@ from jupyter_govdata.query.account import account_of, purpose_of
 from jupyter_govdata.query.answers import Answer, answering
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.dryrun import DryRun, dry_run_of
+from jupyter_govdata.query.handover import Handover
 from jupyter_govdata.query.names import analyse
 from jupyter_govdata.query.parameters import bind
 from jupyter_govdata.query.progress import OnProgress, progress_of
@@ -83,6 +84,7 @@ class QueryEngine:
             self._connection.execute(setting)
         _without_its_own_progress(self._connection)
         self._assets = AssetTables(self._connection, self._source, lambda: self._reads)
+        self._handover = Handover(self._connection, self._assets)
 
     def run(
         self,
@@ -121,6 +123,7 @@ class QueryEngine:
             run = Run(
                 connection=self._connection,
                 assets=self._assets,
+                handover=self._handover,
                 source=self._source,
                 analysis=analysis,
                 values=values,
@@ -174,6 +177,7 @@ class QueryEngine:
             run = Run(
                 connection=self._connection,
                 assets=self._assets,
+                handover=self._handover,
                 source=self._source,
                 analysis=analysis,
                 values=values,

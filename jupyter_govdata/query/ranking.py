@@ -26,8 +26,8 @@ class Ranking:
         node = self._select.node
         order = tuple(self._order(each) for each in node["modifiers"][0]["orders"])
         limit = node["modifiers"][1]
-        rows = self._count(limit["limit"]) + (
-            self._count(limit["offset"]) if limit["offset"] else 0
+        rows = self._select.count(limit["limit"]) + (
+            self._select.count(limit["offset"]) if limit["offset"] else 0
         )
         if rows > MAX_TOP_ROWS:
             raise NotSplitError
@@ -51,15 +51,6 @@ class Ranking:
         if order["type"] not in ("ORDER_DEFAULT", "ASCENDING", "DESCENDING"):
             raise NotSplitError
         return Order(column, order["type"] == "DESCENDING", first)
-
-    def _count(self, expression: Node) -> int:
-        if expression["class"] == "PARAMETER":
-            value = self._select.values.get(str(expression["identifier"]))
-        else:
-            value = expression["value"]["value"] if expression["class"] == "CONSTANT" else None
-        if type(value) is not int or value < 0:
-            raise NotSplitError
-        return value
 
     def _use(self, expression: Any, needed: dict[str, None]) -> None:
         """Add the columns that an expression reads; it must give one value a row."""

@@ -114,7 +114,7 @@ class Reads:
             failure = GatewayError("reading a scan failed", hint="run the query again")
             failure.__cause__ = exc
             self.fail(failure)
-            raise
+            raise failure from exc
         finally:
             stream.cancel()
         if self._stopped:

@@ -5,7 +5,6 @@ in the engine's worker thread.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
@@ -39,6 +38,7 @@ from jupyter_govdata.query.faults import (
     query_error,
 )
 from jupyter_govdata.query.frames import registered, results_read
+from jupyter_govdata.query.handover import Handover
 from jupyter_govdata.query.missing import missing_table
 from jupyter_govdata.query.names import Analysis, rewrite
 from jupyter_govdata.query.pushdown import CANNOT_PUSH, without_pushdown
@@ -47,7 +47,6 @@ from jupyter_govdata.query.repeat import EXPLAIN, Plan, is_repeatable, plan_of, 
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.source import AssetSource
-from jupyter_govdata.query.summaries import computed, summarised
 from jupyter_govdata.query.tail import BATCH_ROWS, Opened, Tail, opened_from
 
 _FAILURES = (
@@ -56,15 +55,13 @@ _FAILURES = (
 )
 
 
-_MACRO = re.compile(r"\b(?:macro|function)\b", re.IGNORECASE)
-
-
 class Run:
     """Runs the statements of one text, in order.
 
     Args:
         connection: The session's connection.
         assets: The session's assets.
+        handover: What of a statement the gateway does.
         source: What the principal may see and read.
         analysis: Of the user's text.
         values: Of its parameters.
@@ -81,6 +78,7 @@ class Run:
         *,
         connection: duckdb.DuckDBPyConnection,
         assets: AssetTables,
+        handover: Handover,
         source: AssetSource,
         analysis: Analysis,
         values: Mapping[str, Any],
@@ -94,6 +92,7 @@ class Run:
         self._arguments: dict[str, Any] = {
             "connection": connection,
             "assets": assets,
+            "handover": handover,
             "source": source,
             "analysis": analysis,
             "values": values,
@@ -105,6 +104,7 @@ class Run:
         }
         self._connection = connection
         self._assets = assets
+        self._handover = handover
         self._source = source
         self._analysis = analysis
         self._values = values
@@ -120,8 +120,8 @@ class Run:
         self._open = ExitStack()
         self._retried: set[str] = set()
         self._pushdown = True
-        self._summaries = True
-        self._summarised = False
+        self._help = True
+        self._helped = False
         self.tail: Tail | None = None
         self.broken = False
         """DuckDB failed inside: the connection cannot be used any more."""
@@ -253,17 +253,16 @@ class Run:
 
     def _run(self, statement: duckdb.Statement, *, whole: bool) -> Opened:
         self._retried.clear()
-        self._pushdown = self._summaries = True
+        self._pushdown = self._help = True
         while True:
             reads = self._begin(Reads(self._source, self._purpose, self._pins))
             try:
                 if reads.stopped:
                     raise StoppedError
-                opened = self._execute(self._split(statement, reads), whole=whole)
+                opened = self._opened(statement, reads, whole=whole)
                 if opened.rest is None:
                     reads.close()
-                if statement.type == duckdb.StatementType.CREATE:
-                    self._assets.own_functions |= bool(_MACRO.search(statement.query))
+                self._handover.note(statement)
                 check_one_snapshot(reads)
             except _FAILURES as error:
                 reads.close()
@@ -273,26 +272,26 @@ class Run:
                 self._done.append(reads)
                 return opened
 
-    def _split(self, statement: duckdb.Statement, reads: Reads) -> duckdb.Statement:
-        """Return the statement over what the gateway has computed of it, or itself."""
-        self._summarised = False
-        if not self._summaries or statement.type != duckdb.StatementType.SELECT:
-            return statement
-        if self._assets.own_functions:
-            return statement
-        found = summarised(self._connection, statement.query, self._assets.table, self._values)
-        if found is None:
-            return statement
-        self._summarised = True
-        computed(self._connection, found, reads, self._open)
-        (rest,) = self._connection.extract_statements(found.text)
-        return rest
+    def _opened(self, statement: duckdb.Statement, reads: Reads, *, whole: bool) -> Opened:
+        """Run the statement, as far as the gateway does not do it."""
+        self._helped = False
+        if self._help and self._views and statement.type == duckdb.StatementType.SELECT:
+            self._helped = True
+            rows = self._handover.rows(statement.query, self._values, reads, whole=whole)
+            if rows is not None:
+                return rows
+            rest = self._handover.rest(statement.query, self._values, reads, self._open)
+            self._helped = rest is not None
+            if rest is not None:
+                (statement,) = self._connection.extract_statements(rest)
+        return self._execute(statement, whole=whole)
 
     def _execute(self, statement: duckdb.Statement, *, whole: bool) -> Opened:
         values = self._bound(statement)
         with nullcontext() if self._pushdown else without_pushdown(self._connection):
             found = self._connection.execute(statement, values)
-        return opened_from(found.to_arrow_reader(BATCH_ROWS), whole=whole)
+        reader = found.to_arrow_reader(BATCH_ROWS)
+        return opened_from(reader.schema, reader, whole=whole)
 
     def _bound(self, statement: duckdb.Statement) -> dict[str, Any] | None:
         return {name: self._values[name] for name in statement.named_parameters} or None
@@ -310,8 +309,8 @@ class Run:
         if reads.stopped:
             return False
         failure = error if isinstance(error, GovDataError) else reads.failure
-        if self._summarised and not isinstance(failure, StaleDecisionError):
-            self._summaries = False  # whatever it was: rows tell it better
+        if self._helped and not isinstance(failure, StaleDecisionError):
+            self._help = False  # whatever it was: DuckDB tells it better
             return True
         if failure is not None:
             outdated = isinstance(failure, StaleDecisionError | ColumnNotFoundError)

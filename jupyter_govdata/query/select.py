@@ -46,6 +46,9 @@ _CLASSES = frozenset(
 )
 
 
+_LISTS_OF_STAR = ("exclude_list", "qualified_exclude_list", "rename_list", "replace_list")
+
+
 class NotSplitError(Exception):
     """The SELECT has to be computed here; never leaves this room."""
 
@@ -138,6 +141,22 @@ class Select:
             names = expression["column_names"]
             return self.aliases.get(str(names[0]).lower(), expression) if len(names) == 1 else {}
         return expression
+
+    def is_everything(self, star: Node) -> bool:
+        """Return whether a star stands for all columns of the asset, as they are."""
+        of = str(star["relation_name"]).lower()
+        changes = (*_LISTS_OF_STAR, "columns", "expr")
+        return not any(star[each] for each in changes) and (not of or (of,) in self._prefixes)
+
+    def count(self, expression: Node) -> int:
+        """Return the number of rows that a constant or a parameter says."""
+        if expression["class"] == "PARAMETER":
+            value = self.values.get(str(expression["identifier"]))
+        else:
+            value = expression["value"]["value"] if expression["class"] == "CONSTANT" else None
+        if type(value) is not int or value < 0:
+            raise NotSplitError
+        return value
 
     def scan(self) -> Fragment:
         """Return the rows that the WHERE clause keeps."""

@@ -1,13 +1,13 @@
 """Lets the gateway compute what it can of a statement. Runs in the kernel.
 
-Its answers become tables of the connection, and the statement is written anew over them.
+A statement that is a scan and no more needs no engine here. Of others, the gateway's answers become
+tables of the connection, and the statement is written anew over them.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,17 @@ import pyarrow as pa
 
 from jupyter_govdata.errors import QueryError
 from jupyter_govdata.model.scan import ScanRequest
-from jupyter_govdata.query.dataset import GovernedDataset, StreamDataset, plain_schema
+from jupyter_govdata.query.dataset import (
+    GovernedDataset,
+    StreamDataset,
+    outdated,
+    plain_schema,
+)
+from jupyter_govdata.query.plain import Plain, plain
 from jupyter_govdata.query.reads import Reads
 from jupyter_govdata.query.split import NotSplitError, Split, split
-from jupyter_govdata.query.syntax import name_of, selects, text_of, tree_of
+from jupyter_govdata.query.syntax import Node, name_of, selects, text_of
 
-_WORTH_TRYING = re.compile(r"\b(?:count|sum|min|max|avg|mean|distinct|limit)\b", re.IGNORECASE)
 _SMALL = 50_000
 """Rows of an asset up to which its rows come as fast as any answer."""
 _NULLS_LAST = {"nulls_last": True, "nulls_first": False}
@@ -45,22 +50,17 @@ class Summarised:
 
 
 def summarised(
-    connection: duckdb.DuckDBPyConnection, text: str, tables: Tables, values: Mapping[str, Any]
+    connection: duckdb.DuckDBPyConnection, tree: Node, tables: Tables, values: Mapping[str, Any]
 ) -> Summarised | None:
     """Return a SELECT over what the gateway can compute of it, None if that is nothing.
 
     Args:
         connection: The session's, without an open stream.
-        text: Of one statement.
+        tree: Of one statement, which may be changed.
         tables: Returns the asset that a catalog, a schema and a name stand for.
         values: Of the statement's parameters.
     """
-    if not _WORTH_TRYING.search(text):
-        return None
-    tree = tree_of(connection, text)
-    if tree is None:
-        return None
-    found = [(node, table) for node in selects(tree) if (table := _asset(node, tables))]
+    found = [(node, table) for node in selects(tree) if (table := _large(node, tables))]
     nulls_last = _nulls_last(connection) if found else None
     if nulls_last is None:
         return None
@@ -97,11 +97,51 @@ def computed(
             connection.unregister("governed answer")
 
 
+def scanned(tree: Node, tables: Tables, values: Mapping[str, Any]) -> Plain | None:
+    """Return the scan that a whole statement is, or None if it is anything else.
+
+    Args:
+        tree: Of one statement.
+        tables: Returns the asset that a catalog, a schema and a name stand for.
+        values: Of the statement's parameters.
+    """
+    node = tree["statements"][0]["node"]
+    table = _asset(node, tables) if node["type"] == "SELECT_NODE" else None
+    if table is None:
+        return None
+    with suppress(NotSplitError):
+        return plain(node, table, values)
+    return None
+
+
+def rows_of(found: Plain, reads: Reads) -> Iterator[pa.RecordBatch]:
+    """Start the scan and return its rows, in the form of the result.
+
+    Raises:
+        GovDataError: The gateway's answer.
+        StaleDecisionError: The asset has other columns than the card says.
+        StoppedError: The statement was interrupted.
+    """
+    opened = reads.open(ScanRequest(found.fragment, reads.purpose))
+    told = plain_schema(opened.stream.schema)
+    expected = dict(zip(found.columns, found.schema.types, strict=True))
+    if {field.name: field.type for field in told} != expected:
+        opened.stream.cancel()
+        stale = outdated(found.asset)
+        reads.fail(stale)
+        raise stale
+    return reads.batches(opened, found.columns, found.schema, ())
+
+
 def _asset(node: Mapping[str, Any], tables: Tables) -> GovernedDataset | None:
     source = node["from_table"]
     if source["type"] != "BASE_TABLE" or source.get("at_clause"):
         return None
-    table = tables(source["catalog_name"], source["schema_name"], source["table_name"])
+    return tables(source["catalog_name"], source["schema_name"], source["table_name"])
+
+
+def _large(node: Mapping[str, Any], tables: Tables) -> GovernedDataset | None:
+    table = _asset(node, tables)
     if table is None:
         return None
     snapshot = table.view.snapshot

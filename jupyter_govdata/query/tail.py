@@ -33,17 +33,17 @@ class Opened:
     rest: Batches | None
 
 
-def opened_from(reader: pa.RecordBatchReader, *, whole: bool) -> Opened:
+def opened_from(schema: pa.Schema, batches: Batches, *, whole: bool) -> Opened:
     """Read the first rows of a result, or all."""
     head: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in reader:
+    for batch in batches:
         head.append(batch)
         rows += batch.num_rows
         size += batch.nbytes
         if not whole and (rows > HEAD_ROWS or size > HEAD_BYTES):
-            return Opened(pa.Table.from_batches(head, reader.schema), reader)
-    return Opened(pa.Table.from_batches(head, reader.schema), None)
+            return Opened(pa.Table.from_batches(head, schema), batches)
+    return Opened(pa.Table.from_batches(head, schema), None)
 
 
 class Origin(Protocol):
