@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 from pyarrow import flight
 
+from jupyter_govdata.client.calling import ACT, only_message, told_to_end
 from jupyter_govdata.errors import (
     AuthenticationError,
     GatewayError,
@@ -186,7 +187,12 @@ class Connection:
         Raises:
             GovDataError: Whatever the gateway answers.
         """
-        answer = self._one_message(action, canonical_json(dict(data or {})))
+        body = canonical_json(dict(data or {}))
+        then = told_to_end()
+        if then is None:
+            return json.loads(self._one_message(action, body).to_pybytes())
+        ticket = flight.Ticket(b"%s%s\n%s" % (ACT, action.encode(), body))
+        answer = self._call(lambda c, options: only_message(c.do_get(ticket, options), then))
         return json.loads(answer.to_pybytes())
 
     def _one_message(self, action: str, body: bytes) -> pa.Buffer:

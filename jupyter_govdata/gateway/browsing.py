@@ -18,6 +18,7 @@ import numpy as np
 from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.cards import Cards
 from jupyter_govdata.gateway.finding import Index, Words
+from jupyter_govdata.gateway.heeding import still_wanted
 from jupyter_govdata.gateway.state import PolicyState
 from jupyter_govdata.gateway.texts import Cards as Found
 from jupyter_govdata.gateway.texts import Mask
@@ -53,6 +54,7 @@ class _Epoch:
         """Return what `make` made for a key; two threads never make it at once."""
         with self.lock:
             if key not in self.made:
+                still_wanted()  # another caller's turn may have lasted
                 self.made[key] = make()
                 while len(self.made) > REMEMBERED:
                     self.made.popitem(last=False)
@@ -229,6 +231,7 @@ class Browsing:
             return found
         index = self._index(look)
         for word in words:
+            still_wanted()
             holding = index.with_word(word)
             if (found & ~holding).any():
                 holding |= index.with_column(word, self._columns(look))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.cards import Cards
+from jupyter_govdata.gateway.heeding import still_wanted
 from jupyter_govdata.gateway.state import PolicyState
 from jupyter_govdata.ledger import Edge, Ledger
 from jupyter_govdata.model.browsing import Lineage, LineageEdge, LineageNode
@@ -42,6 +43,7 @@ class LineageGraph:
         nodes = [LineageNode(n, n, state.assets[n].kind) for n in names]
         shown = dict.fromkeys(sight.told(e) for e in edges)
         for name in names:
+            still_wanted()
             for node, edge in self._sources(sight, name):
                 nodes.append(node)
                 shown[edge] = None
@@ -53,6 +55,7 @@ class LineageGraph:
         edges: dict[tuple[str, str, str], Edge] = {}
         border = {asset}
         for _ in range(depth):
+            still_wanted()
             around = self._touching(sight, border)
             found = {n for e in around for n in (e.asset, e.origin.asset)} - names.keys()
             border = set(sorted(found)[: MAX_NODES - len(names)])

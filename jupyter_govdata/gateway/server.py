@@ -12,6 +12,7 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ from jupyter_govdata.errors import (
 from jupyter_govdata.gateway.actions import ACTIONS
 from jupyter_govdata.gateway.composer import Gateway
 from jupyter_govdata.gateway.filing_actions import stream_files, streams_files
+from jupyter_govdata.gateway.heeding import heeding, still_wanted
 from jupyter_govdata.gateway.load_message import load_request, texts
 from jupyter_govdata.gateway.scans import PreparedScan
 from jupyter_govdata.gateway.whole import message as in_one_message
@@ -42,6 +44,8 @@ from jupyter_govdata.model.wire import (
 log = logging.getLogger("jupyter_govdata.gateway")
 
 DIRECT = b"scan:"
+ACT = b"act:"
+ANSWER = pa.schema([])
 AHEAD_ROWS = 2_000_000
 """Scans of at most so many planned rows are read before their record is durable."""
 MAX_TICKET = 4_096
@@ -99,7 +103,8 @@ class Server(flight.FlightServerBase):
         config = gateway.config
         tls = []
         if config.tls is not None:
-            tls = [(_read(config.tls.certificate), _read(config.tls.key))]
+            pair = config.tls.certificate, config.tls.key
+            tls = [tuple(Path(path).read_bytes() for path in pair)]
         super().__init__(
             config.listen,
             tls_certificates=tls or None,
@@ -170,7 +175,9 @@ class Server(flight.FlightServerBase):
 
         The ticket is one of a plan, or ``scan:`` and a scan request: then the first part comes
         at once, led by a message with the receipt, the answer's tag and the tickets of the other
-        parts; if the request knows the tag already, there are no rows.
+        parts; if the request knows the tag already, there are no rows. Or it is ``act:``, the name
+        of an action, a line end and its JSON: then the answer comes as one message without rows,
+        and a caller who hangs up ends the call.
         """
         return self._guarded(lambda: self._open_part(context, ticket.ticket))
 
@@ -181,6 +188,9 @@ class Server(flight.FlightServerBase):
         scans = self._gateway.scans
         if ticket.startswith(DIRECT):
             return self._open_scan(context, principal, ticket.removeprefix(DIRECT))
+        if ticket.startswith(ACT):
+            answer = self._answer_act(context, principal, ticket.removeprefix(ACT))
+            return flight.GeneratorStream(ANSWER, self._messages(context, [], answer, None))
         if len(ticket) > MAX_TICKET:
             raise ProtocolError("the ticket is too large")
         if streams_files(ticket):
@@ -290,7 +300,17 @@ class Server(flight.FlightServerBase):
 
     def do_action(self, context: flight.ServerCallContext, action: flight.Action) -> list[bytes]:
         """Answer a call with one message: JSON for JSON, and the rows of a small scan."""
-        return [self._guarded(lambda: self._act(self._principal(context), action))]
+        with heeding(context.is_cancelled):
+            return [self._guarded(lambda: self._act(self._principal(context), action))]
+
+    def _answer_act(
+        self, context: flight.ServerCallContext, principal: str, ticket: bytes
+    ) -> Generator[Any, None, None]:
+        name, _, body = ticket.partition(b"\n")
+        action = flight.Action(name.decode("ascii", "replace"), body)
+        with heeding(context.is_cancelled):
+            answer = self._act(principal, action)
+        yield pa.RecordBatch.from_pylist([], schema=ANSWER), pa.py_buffer(answer)
 
     def _act(self, principal: str, action: flight.Action) -> bytes:
         if action.type == "scan":
@@ -301,6 +321,7 @@ class Server(flight.FlightServerBase):
         data = parse_json(self._body(action) or b"{}", self._gateway.config.limits.message_bytes)
         if not isinstance(data, dict):
             raise ProtocolError("an action takes an object")
+        still_wanted()
         return canonical_json(to_wire(act(self._gateway, principal, data)))
 
     def _body(self, action: flight.Action) -> bytes:
@@ -376,8 +397,3 @@ def _nothing() -> Generator[pa.RecordBatch, None, None]:
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], schema=schema)
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123  (plain read of a configured PEM file)
-        return file.read()

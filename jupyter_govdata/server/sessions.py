@@ -147,7 +147,12 @@ class Link:
                 raise _starting() from None
             except GovDataError as error:
                 raise NotReadyError(error) from error
-        return await self._workers.run(lambda stop: work(session, stop), seconds=seconds)
+
+        def asked(stop: Stop) -> T:
+            with import_module("jupyter_govdata.session").ending(stop.then):
+                return work(session, stop)
+
+        return await self._workers.run(asked, seconds=seconds)
 
 
 class NotReadyError(ProblemError):

@@ -1,9 +1,9 @@
 """Blocking calls off the event loop: few threads, few that wait, a limit of time for each.
 
 Runs in the Jupyter server. Whoever asked and is gone, or has waited too long, gives back what can
-be given back: what waits is dropped, what streams is stopped. A call that runs cannot be taken back
-from the gateway: it ends by the time limit of its own connection, and keeps nobody waiting until
-then. The server's own end waits for none of them: Python joins the threads of a
+be given back: what waits is dropped, what runs is told, and so is the gateway behind it. What does
+not listen ends by the time limit of its own connection, and keeps nobody waiting until then. The
+server's own end waits for none of them: Python joins the threads of a
 `ThreadPoolExecutor` before it exits, so there is none here.
 """
 

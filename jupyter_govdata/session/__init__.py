@@ -4,9 +4,10 @@ Composes the Flight client, the query engine, the readers of source files and st
 holds no permission: it shows what the gateway decides.
 """
 
+from jupyter_govdata.client.calling import ending
 from jupyter_govdata.client.endpoint import default_lake
 from jupyter_govdata.session.catalog import SessionCatalog
 from jupyter_govdata.session.connecting import connect, init_lake
 from jupyter_govdata.session.session import Session
 
-__all__ = ["Session", "SessionCatalog", "connect", "default_lake", "init_lake"]
+__all__ = ["Session", "SessionCatalog", "connect", "default_lake", "ending", "init_lake"]

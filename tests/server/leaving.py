@@ -1,7 +1,7 @@
 """Run by tests: browsers hang up while a route of ours waits, and others ask.
 
-Prints `stopped` when work that listens has ended, and `answered` when somebody else was answered
-while work that does not listen, as a call to the gateway, runs on.
+Prints `stopped` when work that listens has ended, `ended` when a call to the gateway has ended
+there, and `answered` when somebody else was answered while work that does not listen runs on.
 """
 
 from __future__ import annotations
@@ -10,25 +10,42 @@ import asyncio
 import os
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
+from jupyter_govdata.errors import GatewayError
+from jupyter_govdata.gateway.actions import ACTIONS
+from jupyter_govdata.gateway.heeding import still_wanted
 from jupyter_govdata.server.handlers import GovDataHandler
 from jupyter_govdata.server.work import THREADS, Stop
+from tests.gateway.world import make_world
 
 QUESTION = (
     "GET /jupyter_govdata/{}?token=t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 )
 
 started, stopped, deaf = threading.Event(), threading.Event(), threading.Semaphore(0)
+called, ended = threading.Event(), threading.Event()
 
 
 def endless(stop: Stop) -> None:
     stop.then(stopped.set)
     started.set()
     stopped.wait()
+
+
+def endless_at_the_gateway(*_: Any) -> None:
+    called.set()
+    try:
+        while True:
+            still_wanted()
+    except GatewayError:
+        ended.set()
+        raise
 
 
 def unhearing(_: Stop) -> None:
@@ -58,7 +75,11 @@ class Quick(GovDataHandler):
 
 
 async def main() -> None:
-    app = ServerApp(jpserver_extensions={"jupyter_govdata": True}, root_dir=sys.argv[1])
+    root = Path(sys.argv[1])
+    world = make_world(root / "world")
+    os.environ |= {"GOVDATA_LAKE": str(world.lake), "GOVDATA_USER": "ana"}
+    ACTIONS["browse"] = endless_at_the_gateway
+    app = ServerApp(jpserver_extensions={"jupyter_govdata": True}, root_dir=str(root))
     app.initialize(argv=[], find_extensions=False, new_httpserver=False)
     routes = {"endless": Endless, "deaf": Deaf, "quick": Quick}
     app.web_app.add_handlers(".*$", [(f"/jupyter_govdata/{k}", v) for k, v in routes.items()])
@@ -75,6 +96,11 @@ async def main() -> None:
     browser.close()
     await asyncio.to_thread(stopped.wait)
     print("stopped")
+    _, browser = await ask("catalog")
+    await asyncio.to_thread(called.wait)
+    browser.close()
+    await asyncio.to_thread(ended.wait)
+    print("ended")
     for _ in range(THREADS + 1):
         _, browser = await ask("deaf")
         await asyncio.to_thread(deaf.acquire)

@@ -221,7 +221,7 @@ def test_browser_that_hangs_up_stops_the_work_or_keeps_nobody_waiting(tmp_path: 
         cwd=ROOT,
         env={**os.environ, "JUPYTER_TOKEN": "t", "JUPYTER_RUNTIME_DIR": str(tmp_path)},
     )
-    assert ran.stdout.splitlines()[-2:] == ["stopped", "answered"], ran.stderr
+    assert ran.stdout.splitlines()[-3:] == ["stopped", "ended", "answered"], ran.stderr
 
 
 WITHOUT = """
