@@ -38,13 +38,16 @@ ROOMS: dict[str, tuple[set[str], str]] = {
     ),
     "files": (
         ZERO | {"config", "client", "query", "stamps"},
-        "kernel: reads what the gateway grants; a session asks for it",
+        "kernel: files, and tables that are read from theirs, as granted; a session asks for them",
     ),
     "session": (
         ZERO | {"config", "client", "files", "query", "formats", "stamps"},
         "kernel: the composer of what a surface needs",
     ),
-    "notebook": (ZERO | {"config", "session", "query", "stamps"}, "surface"),
+    "notebook": (
+        ZERO | {"config", "session", "files", "query", "stamps"},
+        "surface; `files` for what a session returns",
+    ),
     "rerun": (
         ZERO | {"config", "session", "query", "stamps"},
         "surface: runs notebooks in kernels of their own; `asking` runs inside such a kernel",
@@ -55,7 +58,7 @@ ROOMS: dict[str, tuple[set[str], str]] = {
     ),
     "demo": (ZERO | {"config", "session", "query", "stamps"}, "surface"),
     "cli": (
-        ZERO | {"config", "session", "query", "stamps", "formats", "demo", "rerun"},
+        ZERO | {"config", "session", "files", "query", "stamps", "formats", "demo", "rerun"},
         "surface: starts a gateway as a process of its own, and may open the demo",
     ),
     "__init__": (
@@ -93,8 +96,8 @@ OWNERS: dict[str, tuple[set[str], str]] = {
     "tornado": ({"server"}, "what Jupyter's routes are made of; comes with Jupyter server"),
     "ipywidgets": ({"notebook"}, "optional extra"),
     "polars": ({"query", "formats", "session"}, "optional extra"),
-    "fsspec": ({"session"}, "optional extra: files as a filesystem"),
-    "torch": ({"session"}, "optional extra: files as a dataset"),
+    "fsspec": ({"files"}, "optional extra: files as a filesystem"),
+    "torch": ({"files"}, "optional extra: files as a dataset"),
     "prometheus_client": ({"gateway"}, "metrics"),
     "psycopg": ({"ledger", "formats"}, "optional extra"),
     "pyarrow.flight": ({"client", "gateway"}, "the wire"),

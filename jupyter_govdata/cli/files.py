@@ -21,9 +21,9 @@ from rich.progress import (
 )
 
 from jupyter_govdata.cli.options import add_session_options, open_session
+from jupyter_govdata.files.download import FilesProgress, OnProgress
+from jupyter_govdata.files.fileset import FileSet
 from jupyter_govdata.session import Session
-from jupyter_govdata.session.files import FileSet
-from jupyter_govdata.session.files_download import FilesProgress, OnProgress
 
 
 def add_commands(commands: Any) -> None:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from jupyter_govdata.cli.options import add_session_options, open_session
+from jupyter_govdata.files.words import size_text
 from jupyter_govdata.model.wire import to_wire
-from jupyter_govdata.session.files_words import size_text
 
 
 def add_commands(commands: Any) -> None:

@@ -20,11 +20,11 @@ from jupyter_govdata.notebook.stamping import has_frontend
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from jupyter_govdata.files.download import FilesProgress
+    from jupyter_govdata.files.fileset import FileSet
     from jupyter_govdata.session import Session
-    from jupyter_govdata.session.files import FileSet
-    from jupyter_govdata.session.files_download import FilesProgress
 
-_words = lazy.LazyModule("jupyter_govdata.session.files_words")
+_words = lazy.LazyModule("jupyter_govdata.files.words")
 _SHOWN = 20
 
 

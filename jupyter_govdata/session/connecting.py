@@ -6,12 +6,14 @@ Trusts the environment for where to go, never for what may be seen.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from jupyter_govdata.client.connection import DEFAULT_TIMEOUT
 from jupyter_govdata.client.endpoint import find_endpoint, make_lake
 from jupyter_govdata.config import read_client_settings
+from jupyter_govdata.files.fileset import FileSet
 from jupyter_govdata.session.session import Session
 
 
@@ -62,7 +64,7 @@ def connect(
     settings = read_client_settings(os.environ)
     endpoint = find_endpoint(target, settings, user=user, token=token)
     try:
-        return Session(
+        session = Session(
             endpoint,
             purpose=purpose or settings.purpose or None,
             pins=settings.pins,
@@ -72,3 +74,15 @@ def connect(
     except BaseException:
         endpoint.close()
         raise
+    session._reopen = reopened
+    return session
+
+
+def reopened(recipe: Mapping[str, Any]) -> FileSet:
+    """Return the files of a `FileSet.recipe`, in a process of their own: over a session of its own.
+
+    Raises:
+        AccessDeniedError: Some of them may not be opened any more.
+    """
+    session = connect(recipe["target"], user=recipe["user"], purpose=recipe["purpose"])
+    return session._files_of(recipe)

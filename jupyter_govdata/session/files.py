@@ -1,346 +1,240 @@
-"""Files that an inventory grants: `Session.files` and the set that it returns. Runs in the kernel.
-
-Shows what the gateway decides. Handles, addresses and credentials stay in private attributes.
-"""
+"""Asking for files, as one session does it. Runs in the kernel; decides nothing."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
-import pyarrow as pa
-
-from jupyter_govdata.client.files import FILE_FIELDS
-from jupyter_govdata.errors import ConfigError, MissingExtraError, StorageError
-from jupyter_govdata.model.stamp import Receipt
+from jupyter_govdata.client.connection import Connection
+from jupyter_govdata.client.endpoint import EmbeddedGateway, TeamGateway
+from jupyter_govdata.client.files import Files
+from jupyter_govdata.errors import AccessDeniedError, ConfigError
+from jupyter_govdata.files.copies import Copies
+from jupyter_govdata.files.fileset import FileSet
+from jupyter_govdata.files.manifest import Manifest, ManifestDiff, difference
+from jupyter_govdata.files.reading import Granted
+from jupyter_govdata.files.scanning import InventoryScan, scanned
+from jupyter_govdata.files.tables import TableScans
+from jupyter_govdata.model.asset import asset_name
+from jupyter_govdata.model.files import FilesRequest
+from jupyter_govdata.model.predicate import TRUE, Predicate
+from jupyter_govdata.model.scan import At
 from jupyter_govdata.model.view import AssetView
-from jupyter_govdata.model.wire_files import files_request_to_wire
-from jupyter_govdata.query.account import Account
-from jupyter_govdata.query.result import QueryResult
-from jupyter_govdata.query.rows import Rows
-from jupyter_govdata.session.files_copies import Copies
-from jupyter_govdata.session.files_download import Download, FilesProgress
-from jupyter_govdata.session.files_file import GovernedFile
-from jupyter_govdata.session.files_reading import Granted
-from jupyter_govdata.session.files_show import set_html, set_text
-from jupyter_govdata.session.manifest import Manifest, places_of
+from jupyter_govdata.model.wire import canonical_json
+from jupyter_govdata.model.wire_files import files_request_from_wire, files_request_to_wire
+from jupyter_govdata.query.answers import Answer, answering
+from jupyter_govdata.query.where import where_predicate
+from jupyter_govdata.session.conditions import Where, condition, version
 
 if TYPE_CHECKING:
-    from jupyter_govdata.session.files_fs import GovDataFileSystem
-    from jupyter_govdata.session.files_torch import GovernedDataset
+    from jupyter_govdata.query.source import AssetSource
 
 
-class FileSet:
-    """Files that may be opened, as long as the gateway says so.
+class FilesMixin:
+    """What a session may do with files."""
 
-    A sequence of `GovernedFile`: index it by position or path, slice it, iterate it.
+    _connection: Connection
+    _endpoint: EmbeddedGateway | TeamGateway
+    _purpose: str | None
+    _tables: TableScans
+    _reopen: Callable[[Mapping[str, Any]], FileSet]
 
-    Args:
-        granted: The grant.
-        view: Card of the inventory.
-        copies: Of the session.
-        query: What was asked, as text.
-        home: Where the gateway is and who asks: for processes that ask for themselves.
-        wall: ``enforced`` or ``advisory``.
-        manifest: Only the files of this manifest, in its order.
-        positions: Only these files of the grant.
-    """
+    @property
+    def wall(self) -> str:
+        """See `Session.wall`."""
+        raise NotImplementedError
 
-    def __init__(
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """See `Session.public_keys`."""
+        raise NotImplementedError
+
+    def view(self, asset: str, at: At | None = None, purpose: str | None = None) -> AssetView:
+        """See `Session.view`."""
+        raise NotImplementedError
+
+    def files(
         self,
-        granted: Granted,
-        view: AssetView,
-        copies: Copies,
+        asset: str | None = None,
+        where: Where | str | None = None,
         *,
-        query: str,
-        home: Mapping[str, str | None],
-        wall: str,
-        manifest: Manifest | None = None,
-        positions: Sequence[int] | None = None,
-    ) -> None:
-        self._granted = granted
-        self._view = view
-        self._copies = copies
-        self._query = query
-        self._home = home
-        self._wall = wall
-        self.dropped: tuple[str, ...] = ()
-        """Names of the files of the manifest that are permitted no more, or not as they were."""
+        purpose: str | None = None,
+        at: At | int | str | None = None,
+        manifest: Manifest | str | os.PathLike[str] | None = None,
+    ) -> FileSet:
+        """Ask for the files of an inventory that you may open.
+
+        Which files these are is decided by their rows. A row that is not visible (any more) is no
+        permission, at every single read.
+
+        Args:
+            asset: ``namespace.name`` of an inventory.
+            where: A condition on its columns as they are shown: see `Where`, or the text of a
+                comparison as in SQL, ``"modality = 'MR' AND bytes < 1e6"``.
+            purpose: For these files only.
+            at: A version of the inventory: a snapshot id, a tag, or an `At`; now by default.
+            manifest: Of an earlier run, instead of all the others: the files of this list that
+                are still permitted, as they were; `FileSet.dropped` names the others.
+
+        Raises:
+            RefusalError: Not visible, or `open` is not permitted.
+            ColumnNotFoundError: A condition on a column that is not shown.
+            StampError: The manifest was changed.
+        """
         if manifest is not None:
-            positions, dropped = places_of(manifest.entries, granted.rows)
-            self.dropped = tuple(dropped)
-        self._positions = range(granted.rows.num_rows) if positions is None else positions
+            if asset is not None or where is not None or at is not None:
+                raise ConfigError("a manifest says itself which files it is about")
+            return self._again(self._manifest(manifest), purpose)
+        if asset is None:
+            raise ConfigError("name an inventory, or pass a manifest")
+        predicate: Predicate = TRUE
+        if isinstance(where, str):
+            predicate = where_predicate(where)
+        elif where is not None:
+            predicate = condition(where)
+        request = FilesRequest(asset_name(asset), predicate, purpose or self._purpose, version(at))
+        return self._files(request)
 
-    # -- what it holds ---------------------------------------------------------------------------
-
-    @property
-    def asset(self) -> str:
-        """Name of the inventory."""
-        return self._granted.grant.asset
-
-    @property
-    def purpose(self) -> str:
-        """Purpose that was decided on."""
-        return self.receipt.purpose
-
-    @property
-    def epoch(self) -> int:
-        """Version of the policy state that was decided in."""
-        return self._granted.grant.epoch
-
-    @property
-    def snapshot_id(self) -> int:
-        """Version of the inventory."""
-        return self._granted.grant.snapshot_id
-
-    @property
-    def way(self) -> str:
-        """How the bytes come: ``proxied``, ``signed`` or ``session``."""
-        return self._granted.grant.way
-
-    @property
-    def receipt(self) -> Receipt:
-        """What the gateway signed."""
-        return self._granted.grant.receipt
-
-    @property
-    def count(self) -> int:
-        """How many files there are."""
-        return len(self._positions)
-
-    @cached_property
-    def bytes(self) -> int | None:
-        """Bytes of all files, or None if the inventory does not tell all sizes."""
-        sizes = self._facts.column("size")
-        return None if sizes.null_count else sum(sizes.to_pylist())
-
-    @cached_property
-    def formats(self) -> Mapping[str, int]:
-        """Format -> files, the most frequent first."""
-        found: dict[str, int] = {}
-        for name in self._facts.column("format").to_pylist():
-            found[name or ""] = found.get(name or "", 0) + 1
-        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
-
-    @cached_property
-    def paths(self) -> tuple[str, ...]:
-        """Path of each file: relative, safe and unique in the set."""
-        every = self._all_paths
-        return tuple(every[position] for position in self._positions)
-
-    def table(self) -> QueryResult:
-        """Return the governed rows, with the path of each file.
-
-        Beside the visible columns it has `path`, or `file_path` where the inventory has a `path`.
-        """
-        rows = _own(self._rows)
-        name = "path" if "path" not in rows.column_names else "file_path"
-        table = rows.add_column(0, name, pa.array(self.paths, pa.string()))
-        return self._result(table)
-
-    @property
-    def answer(self) -> QueryResult:
-        """What a stamp is made of: path, format, size and checksum of every file, by path."""
-        facts = self._facts.select(["format", "size", "checksum"])
-        table = facts.add_column(0, "path", pa.array(self.paths, pa.string()))
-        return self._result(table.sort_by("path"))
-
-    def _result(self, table: pa.Table) -> QueryResult:
-        account = Account(
-            receipts=(self.receipt,),
-            pins={self.asset: self.snapshot_id} if self._granted.request.at is None else {},
-            scanned_rows=table.num_rows,
-            scanned_bytes=table.nbytes,
-        )
-        return QueryResult(
-            rows=Rows(table, account),
-            query=self._query,
-            views={self.asset: self._view},
-            purpose=self.purpose,
-            wall=self._wall,
-        )
-
-    # -- the files -------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    @overload
-    def __getitem__(self, which: int | str) -> GovernedFile: ...
-    @overload
-    def __getitem__(self, which: slice) -> FileSet: ...
-    def __getitem__(self, which: int | str | slice) -> GovernedFile | FileSet:
-        if isinstance(which, slice):
-            return self._some(self._positions[which])
-        if isinstance(which, str):
-            return self._file(self._place_of(which))
-        return self._file(self._positions[which])
-
-    def __iter__(self) -> Iterator[GovernedFile]:
-        return (self._file(position) for position in self._positions)
-
-    def __repr__(self) -> str:
-        return set_text(self)
-
-    def _repr_html_(self) -> str:
-        return set_html(self)
-
-    def where(self, keep: Callable[[GovernedFile], bool]) -> FileSet:
-        """Return the files for which a function of yours is true; nothing is asked anew."""
-        return self._some([p for p in self._positions if keep(self._file(p))])
-
-    def _some(self, positions: Sequence[int]) -> FileSet:
-        return FileSet(
-            self._granted,
-            self._view,
-            self._copies,
-            query=self._query,
-            home=self._home,
-            wall=self._wall,
-            positions=positions,
-        )
-
-    def _file(self, position: int) -> GovernedFile:
-        granted = self._granted
-        row = _own(granted.rows.slice(position, 1)).to_pylist()[0]
-        return GovernedFile(
-            granted, position, granted.stat(position), self._all_paths[position], row, self._copies
-        )
-
-    def _place_of(self, path: str) -> int:
-        places = [p for p, known in zip(self._positions, self.paths, strict=True) if known == path]
-        if not places:
-            raise StorageError(
-                f"the set has no file `{path[:200]}`", hint="its `paths` names all of them"
-            )
-        return places[0]
-
-    def listing(self) -> Iterator[tuple[str, int | None, str, str]]:
-        """Yield path, size, version and format of every file; nothing is asked for it."""
-        columns = (self._facts.column(n).to_pylist() for n in ("size", "version", "format"))
-        return zip(self.paths, *columns, strict=True)
-
-    def recipe(self) -> dict[str, Any]:
-        """Return how another process gets these files: plain data without any secret."""
-        return {
-            **self._home,
-            "request": files_request_to_wire(self._granted.request),
-            "keys": self._facts.column("key").to_pylist(),
-        }
-
-    @cached_property
-    def _rows(self) -> pa.Table:
-        return self._granted.rows.take(pa.array(self._positions, pa.int64()))
-
-    @property
-    def _facts(self) -> pa.Table:
-        return self._rows.select(FILE_FIELDS)
-
-    @property
-    def _all_paths(self) -> Sequence[str]:
-        return self._granted.paths(self._addresses)
-
-    def _addresses(self, rows: pa.Table) -> list[str | None] | None:
-        files = self._view.asset.files
-        if files is None or files.uri in self._view.masked:
-            return None
-        own = _own(rows)
-        return own.column(files.uri).to_pylist() if files.uri in own.column_names else None
-
-    # -- reading them ----------------------------------------------------------------------------
-
-    def open(self, which: int | str) -> Any:
-        """Open a file by position or path; see `GovernedFile.open`."""
-        return self[which].open()
-
-    def download(
+    def scan_inventory(
         self,
-        folder: str | os.PathLike[str],
+        uri: str,
+        into: str,
         *,
-        parallel: int = 4,
-        overwrite: bool = False,
-        on_progress: Callable[[FilesProgress], object] | None = None,
-    ) -> list[Path]:
-        """Download all files into a folder; return their paths, in order.
+        on_progress: Callable[[int, int, int], object] | None = None,
+    ) -> InventoryScan:
+        """Make an inventory of a folder or bucket, or bring one up to date: in the gateway.
 
-        Call it again after a stop, a lost gateway or a refusal: what is there stays, a file that
-        was begun goes on. A file has its name when it is whole and its checksum was compared.
+        Only what changed is read. A scan that was stopped goes on when it is called again.
 
         Args:
-            folder: Made if missing.
-            parallel: Files at a time, 1 to 32.
-            overwrite: Replace files that hold something else.
-            on_progress: Called in this thread about ten times a second, and once at the end.
+            uri: A folder of a storage that serves the asset.
+            into: ``namespace.name`` of the inventory.
+            on_progress: Called with files, bytes and unreadable files so far.
 
         Raises:
-            AccessDeniedError: Some files were refused, ``detail["files"]`` says which; the
-                others are there.
-            StorageError: Some files could not be read or written; the others are there.
+            RefusalError: `publish` is not permitted.
+            StorageError: No storage that serves the asset has the folder, or it fails.
         """
-        self._granted.expect(self._positions)
-        run = Download(list(self), Path(folder).expanduser(), self._copies)
-        return run.run(parallel=parallel, overwrite=overwrite, on_progress=on_progress)
+        return scanned(Files(self._connection), asset_name(into), uri, self._purpose, on_progress)
 
-    def fs(self) -> GovDataFileSystem:
-        """Return the files as a filesystem (fsspec): for pandas, pyarrow, zarr, DuckDB and others.
-
-        Raises:
-            MissingExtraError: fsspec is not installed.
-        """
-        try:
-            import fsspec  # noqa: F401
-        except ImportError as exc:
-            raise MissingExtraError.for_extra("files", "a filesystem") from exc
-        made: GovDataFileSystem = import_module(f"{__package__}.files_fs").GovDataFileSystem(self)
-        return made
-
-    def torch(
+    def manifest(
         self,
-        decode: Callable[[GovernedFile], Any] | None = None,
+        asset: str,
+        where: Where | str | None = None,
         *,
-        shuffle: bool = False,
-        seed: int = 0,
-    ) -> GovernedDataset:
-        """Return the files as an `IterableDataset` of PyTorch: sharded by rank and worker.
+        purpose: str | None = None,
+        at: At | int | str | None = None,
+    ) -> Manifest:
+        """Have the gateway sign the list of the files that you may open: for training a model.
 
-        Args:
-            decode: Makes a sample of a file; by default a dict of path, bytes and row.
-            shuffle: In another order every epoch (`set_epoch`), the same for the same seed.
-            seed: Of the order.
+        The arguments are those of `files`.
 
         Raises:
-            MissingExtraError: PyTorch is not installed.
+            RefusalError: Not visible, or `open` is not permitted.
         """
-        try:
-            import torch  # noqa: F401
-        except ImportError as exc:
-            raise MissingExtraError.for_extra("torch", "a dataset of PyTorch") from exc
-        kind = import_module(f"{__package__}.files_torch").GovernedDataset
-        made: GovernedDataset = kind(self, decode, shuffle=shuffle, seed=seed)
-        return made
+        made = self.files(asset, where, purpose=purpose, at=at).manifest()
+        return replace(made, public_keys=self.public_keys)
 
-    def manifest(self) -> Manifest:
-        """Have the gateway sign the list of all files: exact versions, decision and epoch.
+    def read_manifest(self, path: str | os.PathLike[str]) -> Manifest:
+        """Read a manifest, and check that a gateway of this lake signed it as it stands.
 
         Raises:
-            ConfigError: This is a part of a set; a manifest is of all that was asked for.
-            GovDataError: Whatever the gateway answers.
+            StorageError: The file cannot be read.
+            StampError: It is no manifest, or was changed.
         """
-        if len(self) != self._granted.rows.num_rows:
+        found = Manifest.load(path, self.public_keys)
+        found.verify()
+        return found
+
+    def compare_manifest(self, manifest: Manifest | str | os.PathLike[str]) -> ManifestDiff:
+        """Say what of a manifest may not be used any more, and what is new.
+
+        Raises:
+            StampError: The manifest was changed.
+            RefusalError: The whole asset may not be opened any more.
+        """
+        known = self._manifest(manifest)
+        return difference(known, Granted(Files(self._connection), known.request).rows)
+
+    def _manifest(self, manifest: Manifest | str | os.PathLike[str]) -> Manifest:
+        if not isinstance(manifest, Manifest):
+            return self.read_manifest(manifest)
+        manifest.verify(manifest.public_keys or self.public_keys)
+        return manifest
+
+    def _again(self, manifest: Manifest, purpose: str | None) -> FileSet:
+        if purpose not in (None, manifest.header.purpose):
             raise ConfigError(
-                "a manifest holds all files that were asked for",
-                hint="ask for these files by `session.manifest(asset, where=...)`",
+                f"the manifest was made for `{manifest.header.purpose}`",
+                hint="ask for the files anew under another purpose",
             )
-        return Manifest.of(self._granted)
+        return self._files(manifest.request, manifest)
+
+    def _files(self, request: FilesRequest, manifest: Manifest | None = None) -> FileSet:
+        query = "files " + canonical_json(files_request_to_wire(request)).decode()
+        answer = Answer(
+            cast("AssetSource", self), query, purpose=request.purpose or self._purpose or ""
+        )
+        with answering(answer, _nothing_read):
+            granted = Granted(Files(self._connection), request)
+            found = FileSet(
+                granted,
+                self.view(request.asset, request.at, request.purpose),
+                self._copies,
+                query=query,
+                home=self._home(request.purpose),
+                reopen=self._reopen,
+                wall=self.wall,
+                manifest=manifest,
+            )
+            self._opened.add(granted)
+            answer.result = found.answer
+        return found
+
+    def _home(self, purpose: str | None) -> dict[str, str | None]:
+        endpoint = self._endpoint
+        if isinstance(endpoint, EmbeddedGateway):
+            home: dict[str, str | None] = {"target": str(endpoint.lake), "user": endpoint.user}
+        else:
+            home = {"target": endpoint.location(), "user": None}
+        return {**home, "purpose": purpose or self._purpose}
+
+    def _files_of(self, recipe: Mapping[str, Any]) -> FileSet:
+        """Return the files that another process had, in its order.
+
+        Raises:
+            AccessDeniedError: Some of them may not be opened any more.
+        """
+        found = self._files(files_request_from_wire(recipe["request"]))
+        here = {key: place for place, key in enumerate(found.recipe()["keys"])}
+        missing = sum(key not in here for key in recipe["keys"])
+        if missing:
+            raise AccessDeniedError(
+                f"{missing} files of the set may not be opened any more",
+                hint="resume with `session.files(manifest=...)`, which names them",
+            )
+        return found._some([here[key] for key in recipe["keys"]])
+
+    @property
+    def _copies(self) -> Copies:
+        made: Copies = self.__dict__.setdefault("_made_copies", Copies())
+        return made
+
+    @property
+    def _opened(self) -> WeakSet[Granted]:
+        made: WeakSet[Granted] = self.__dict__.setdefault("_made_grants", WeakSet())
+        return made
+
+    def _close_files(self) -> None:
+        for granted in self._opened:
+            granted.close()
+        self._opened.clear()
+        self._copies.close()
+        self._tables.close()
 
 
-def _own(rows: pa.Table) -> pa.Table:
-    """Return the columns of the inventory, by the names that they have there."""
-    own = rows.drop_columns(list(FILE_FIELDS))
-    names = own.column_names
-    plain = [n.removeprefix("row_") if n.removeprefix("row_") in FILE_FIELDS else n for n in names]
-    return own.rename_columns(plain) if len(set(plain)) == len(plain) else own
+def _nothing_read() -> Mapping[str, Any]:
+    return {"receipts": (), "pins": {}}

@@ -33,7 +33,7 @@ from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.session.browsing import BrowsingMixin
 from jupyter_govdata.session.catalog import SessionCatalog
 from jupyter_govdata.session.conditions import Where, condition, version, with_moment
-from jupyter_govdata.session.files_asking import FilesMixin
+from jupyter_govdata.session.files import FilesMixin
 from jupyter_govdata.session.holding import HoldingMixin
 from jupyter_govdata.session.origins import load_command, origins
 from jupyter_govdata.session.requesting import RequestingMixin

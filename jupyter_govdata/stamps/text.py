@@ -106,10 +106,8 @@ def _bytes(data: pa.Buffer | None, starts: NDArray[np.int64], lengths: NDArray[n
     longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=LONG_BYTES))
     if 0 < longest == shortest <= LONG_BYTES and used == count * longest:
         return _equal_bytes(raw[:used].reshape(count, longest))
-    counts = ((lengths + 7) >> 3).astype(np.uint8 if longest <= LONG_BYTES else np.int64)
-    if longest > LONG_BYTES:
-        counts = np.where(lengths > LONG_BYTES, 0, counts).astype(np.uint8)
-    elif int(counts.min(initial=255)) == int(counts.max(initial=0)):
+    counts = np.where(lengths > LONG_BYTES, 0, (lengths + 7) >> 3).astype(np.uint8)
+    if longest <= LONG_BYTES and int(counts.min(initial=255)) == int(counts.max(initial=0)):
         return _short_bytes(raw, starts, lengths, counts)
     order = np.argsort(counts, kind="stable")[::-1]
     states = _short_bytes(raw, starts.take(order), lengths.take(order), counts)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_govdata.cli import main
+from jupyter_govdata.files.download import JOURNAL
 from jupyter_govdata.session import connect
-from jupyter_govdata.session.files_download import JOURNAL
 from tests.gateway.files_world import make_files_world, row, table
 from tests.session.files_lake import BIG, WITHDRAWN, build_files, contents, put_back
 

@@ -14,8 +14,8 @@ from jupyter_govdata.errors import (
     NotVisibleError,
     StorageError,
 )
+from jupyter_govdata.files.fileset import FileSet
 from jupyter_govdata.session import connect
-from jupyter_govdata.session.files import FileSet
 from tests.notebook.conftest import Notebook
 from tests.session.files_lake import WITHDRAWN, build_files, contents
 

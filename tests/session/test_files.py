@@ -22,8 +22,8 @@ from jupyter_govdata.errors import (
     QueryError,
     StorageError,
 )
+from jupyter_govdata.files.file import LARGEST_WINDOW
 from jupyter_govdata.session import Session, connect
-from jupyter_govdata.session.files_file import LARGEST_WINDOW
 from tests.session.files_lake import BIG, WITHDRAWN, contents
 
 FILES = contents()

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_govdata.errors import AccessDeniedError, ConfigError, StorageError
+from jupyter_govdata.files.download import JOURNAL, FilesProgress
+from jupyter_govdata.files.words import relative_paths, safe_part
 from jupyter_govdata.session import Session, connect
-from jupyter_govdata.session.files_download import JOURNAL, FilesProgress
-from jupyter_govdata.session.files_words import relative_paths, safe_part
 from tests.gateway.files_world import row, table
 from tests.session.files_lake import BIG, contents
 
@@ -126,8 +126,8 @@ def test_download_of_a_damaged_part_begins_anew(steward: Session, tmp_path: Path
 
 def _begin(file: object, target: Path) -> None:
     """Start a download and stop it after the first bytes."""
-    from jupyter_govdata.session.files_copies import StoppedError
-    from jupyter_govdata.session.files_file import GovernedFile
+    from jupyter_govdata.files.copies import StoppedError
+    from jupyter_govdata.files.file import GovernedFile
 
     assert isinstance(file, GovernedFile)
     came = 0

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.files.fileset import FileSet
 from jupyter_govdata.session import Session
-from jupyter_govdata.session.files import FileSet
 from tests.session.files_lake import CELLS, contents
 
 fsspec = pytest.importorskip("fsspec", reason="the extra `files` is not installed")

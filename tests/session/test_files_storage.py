@@ -15,9 +15,9 @@ from IPython.core.ultratb import VerboseTB
 
 from jupyter_govdata.client.sigv4 import signed_get
 from jupyter_govdata.errors import AccessDeniedError, GovDataError
+from jupyter_govdata.files.fileset import FileSet
 from jupyter_govdata.model.files import FileSession
 from jupyter_govdata.session import Session, connect
-from jupyter_govdata.session.files import FileSet
 from tests.gateway.files_world import consents, make_files_world, row, table
 from tests.gateway.world import World
 from tests.storage.s3_service import Service, needs_ceph

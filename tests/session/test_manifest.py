@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_govdata.errors import ConfigError, StampError, StorageError
+from jupyter_govdata.files.manifest import Manifest
 from jupyter_govdata.session import Session, connect
-from jupyter_govdata.session.manifest import Manifest
 from tests.session.files_lake import contents
 
 

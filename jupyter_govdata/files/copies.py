@@ -15,17 +15,14 @@ import stat
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, Protocol
 
 from jupyter_govdata.errors import LimitError, RefusalError, StorageError
-from jupyter_govdata.session.files_words import safe_part
-
-if TYPE_CHECKING:
-    from jupyter_govdata.session.files_file import GovernedFile
+from jupyter_govdata.files.words import safe_part
 
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _BLOCK = 1 << 20
@@ -44,6 +41,20 @@ class _Wanted:
     on_bytes: OnBytes
 
 
+class Copied(Protocol):
+    """What of a `GovernedFile` a copy needs."""
+
+    path: str
+    name: str
+    size: int
+    checksum: str
+    version: str
+    _key: str
+
+    def _parts(self, offset: int, length: int) -> Generator[memoryview | bytes, None, None]:
+        """See `GovernedFile`."""
+
+
 class Copies:
     """Writes files; owns the private folder of those that a library needs a path of."""
 
@@ -57,7 +68,7 @@ class Copies:
 
     def download(
         self,
-        file: GovernedFile,
+        file: Copied,
         target: Path,
         *,
         overwrite: bool = False,
@@ -85,7 +96,7 @@ class Copies:
             raise StorageError(f"`{target.name}` cannot be written: {exc.strerror}") from None
         return target
 
-    def local_path(self, file: GovernedFile) -> Path:
+    def local_path(self, file: Copied) -> Path:
         """Return the path of a private copy; see `GovernedFile.local_path`."""
         with self._lock:
             if self._folder is None:
@@ -115,7 +126,7 @@ def _removed(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def sha256_of(file: GovernedFile) -> str | None:
+def sha256_of(file: Copied) -> str | None:
     """Return the SHA-256 that a file must have, None if its checksum is of another kind."""
     found = _SHA256.fullmatch(file.checksum.lower())
     return found[1] if found else None
@@ -128,7 +139,7 @@ def _alone(place: Path) -> Iterator[None]:
         yield
 
 
-def _is_there(file: GovernedFile, wanted: _Wanted, *, is_known: bool) -> bool:
+def _is_there(file: Copied, wanted: _Wanted, *, is_known: bool) -> bool:
     """Return True if the target is the file already.
 
     Raises:
@@ -152,7 +163,7 @@ def _is_there(file: GovernedFile, wanted: _Wanted, *, is_known: bool) -> bool:
     )
 
 
-def _write(file: GovernedFile, wanted: _Wanted) -> None:
+def _write(file: Copied, wanted: _Wanted) -> None:
     """Write a file beside its target, check it, and give it its name."""
     told = hashlib.sha256(f"{file._key}\0{file.version}\0{file.size}".encode()).hexdigest()
     part = wanted.target.with_name(f".govdata-{told[:24]}.part")
@@ -177,7 +188,7 @@ def _write(file: GovernedFile, wanted: _Wanted) -> None:
         part.replace(wanted.target)
 
 
-def _fill(file: GovernedFile, wanted: _Wanted, out: BinaryIO) -> None:
+def _fill(file: Copied, wanted: _Wanted, out: BinaryIO) -> None:
     """Write what is missing, and compare the whole.
 
     Raises:
@@ -196,7 +207,7 @@ def _fill(file: GovernedFile, wanted: _Wanted, out: BinaryIO) -> None:
         wanted.on_bytes(there)
         # SECURITY: also a part that is whole is asked for again: permission may be gone by now.
         start = there if there < file.size else max(0, file.size - 1)
-        with closing(file._granted.read(file._position, start, file.size - start)) as parts:
+        with closing(file._parts(start, file.size - start)) as parts:
             for part in parts:
                 if there < file.size:
                     out.write(part)

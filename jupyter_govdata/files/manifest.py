@@ -24,6 +24,8 @@ from jupyter_govdata.errors import (
     StampError,
     StorageError,
 )
+from jupyter_govdata.files.reading import Granted
+from jupyter_govdata.files.words import size_text
 from jupyter_govdata.model.files import FilesRequest, FileStat
 from jupyter_govdata.model.manifest import (
     ManifestEntry,
@@ -35,8 +37,6 @@ from jupyter_govdata.model.manifest import (
 )
 from jupyter_govdata.model.predicate import TRUE
 from jupyter_govdata.model.wire import predicate_from_wire
-from jupyter_govdata.session.files_reading import Granted
-from jupyter_govdata.session.files_words import size_text
 from jupyter_govdata.stamps.verify import is_signed
 
 _TRIES = 3

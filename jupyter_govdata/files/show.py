@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from jupyter_govdata.files.words import files_text, size_text
 from jupyter_govdata.query.html_table import listing_html
 from jupyter_govdata.query.text_table import listing_lines, note, terminal_width
-from jupyter_govdata.session.files_words import files_text, size_text
-
-if TYPE_CHECKING:
-    from jupyter_govdata.session.files import FileSet
 
 SHOWN = 10
 _HEADER = ("file", "size", "format")
@@ -21,7 +19,38 @@ _WAYS = {
 }
 
 
-def set_text(files: FileSet) -> str:
+class Shown(Protocol):
+    """What of a `FileSet` is shown."""
+
+    dropped: tuple[str, ...]
+
+    @property
+    def asset(self) -> str:
+        """See `FileSet.asset`."""
+
+    @property
+    def purpose(self) -> str:
+        """See `FileSet.purpose`."""
+
+    @property
+    def way(self) -> str:
+        """See `FileSet.way`."""
+
+    @property
+    def bytes(self) -> int | None:
+        """See `FileSet.bytes`."""
+
+    @property
+    def formats(self) -> Mapping[str, int]:
+        """See `FileSet.formats`."""
+
+    def __len__(self) -> int: ...
+
+    def listing(self) -> Iterator[tuple[str, int | None, str, str]]:
+        """See `FileSet.listing`."""
+
+
+def set_text(files: Shown) -> str:
     """Return a file set as text: what it holds, and the first files."""
     width = terminal_width()
     rows = _rows(files)
@@ -30,18 +59,18 @@ def set_text(files: FileSet) -> str:
     return "\n".join([*table, *(line for n in _notes(files) for line in note(n, width))])
 
 
-def set_html(files: FileSet) -> str:
+def set_html(files: Shown) -> str:
     """Return a file set as HTML."""
     return listing_html(_HEADER, _rows(files), _notes(files))
 
 
-def _rows(files: FileSet) -> list[tuple[str, str, str]]:
+def _rows(files: Shown) -> list[tuple[str, str, str]]:
     # To look at a set opens no file: a size that the inventory does not know stays open.
     first = islice(files.listing(), SHOWN)
     return [(path, size_text(size), kind) for path, size, _, kind in first]
 
 
-def _notes(files: FileSet) -> list[str]:
+def _notes(files: Shown) -> list[str]:
     more = len(files) - SHOWN
     formats = ", ".join(f"{n:,} {name or 'of unknown format'}" for name, n in files.formats.items())
     kinds = f" ({formats})" if formats else ""

@@ -31,6 +31,7 @@ from jupyter_govdata.errors import (
     StaleDecisionError,
     StorageError,
 )
+from jupyter_govdata.files.words import relative_paths
 from jupyter_govdata.model.files import (
     FileRead,
     FileSession,
@@ -40,7 +41,6 @@ from jupyter_govdata.model.files import (
     SignedFile,
 )
 from jupyter_govdata.model.manifest import ManifestHeader
-from jupyter_govdata.session.files_words import relative_paths
 
 T = TypeVar("T")
 

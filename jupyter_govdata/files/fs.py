@@ -8,27 +8,43 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import weakref
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 from fsspec.spec import AbstractFileSystem
 
 from jupyter_govdata.errors import ConfigError, GovDataError, NotVisibleError
-from jupyter_govdata.session.connecting import connect
-from jupyter_govdata.session.files import FileSet
-from jupyter_govdata.session.files_file import GovernedFile
+from jupyter_govdata.files.file import GovernedFile
 
 _FIRST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+
+
+class Listed(Protocol):
+    """What of a `FileSet` a filesystem needs."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, which: str) -> GovernedFile: ...
+
+    def listing(self) -> Iterator[tuple[str, int | None, str, str]]:
+        """See `FileSet.listing`."""
+
+
+class Inventories(Protocol):
+    """Where a filesystem of all inventories finds them."""
+
+    def names(self) -> list[str]:
+        """Return the names of the inventories that are visible."""
+
+    def files(self, asset: str) -> Listed:
+        """Return the files of one, or raise what the gateway answers."""
 
 
 class GovDataFileSystem(AbstractFileSystem):
     """The files of a set by their paths, or all inventories as ``govdata://ASSET/PATH``.
 
     Args:
-        files: The set; without one, a session is opened for whatever is asked for.
-        lake: Lake folder or gateway address of that session; as of `connect` by default.
-        user: Principal of an embedded session.
-        purpose: What the files are used for.
+        files: The set; None for all inventories.
+        inventories: Where these are.
     """
 
     protocol = "govdata"
@@ -37,21 +53,16 @@ class GovDataFileSystem(AbstractFileSystem):
 
     def __init__(
         self,
-        files: FileSet | None = None,
+        files: Listed | None = None,
         *,
-        lake: str | None = None,
-        user: str | None = None,
-        purpose: str | None = None,
+        inventories: Inventories | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._files = files
         self._trees: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        self._sets: dict[str, FileSet] = {}
-        self._session = None
-        if files is None:
-            self._session = connect(lake, user=user, purpose=purpose)
-            weakref.finalize(self, self._session.close)
+        self._sets: dict[str, Listed] = {}
+        self._inventories = inventories
 
     def __repr__(self) -> str:
         what = f"{len(self._files):,} files" if self._files is not None else "govdata://"
@@ -148,17 +159,17 @@ class GovDataFileSystem(AbstractFileSystem):
         return asset or None, rest
 
     def _assets(self) -> list[dict[str, Any]]:
-        assert self._session is not None
-        found = [s.name for s in self._session.catalog.ls() if s.kind == "files"]
-        return [{"name": name, "type": "directory", "size": 0} for name in found]
+        assert self._inventories is not None
+        names = self._inventories.names()
+        return [{"name": name, "type": "directory", "size": 0} for name in names]
 
-    def _set(self, asset: str) -> FileSet:
+    def _set(self, asset: str) -> Listed:
         if self._files is not None:
             return self._files
-        assert self._session is not None
+        assert self._inventories is not None
         if asset not in self._sets:
             try:
-                self._sets[asset] = self._session.files(asset)
+                self._sets[asset] = self._inventories.files(asset)
             except NotVisibleError:
                 raise FileNotFoundError(asset) from None
             except GovDataError as error:

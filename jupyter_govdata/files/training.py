@@ -5,19 +5,29 @@ A worker asks the gateway for itself: what crosses to it is who asks for what, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import torch.distributed
 from torch.utils.data import IterableDataset, get_worker_info
 
 from jupyter_govdata.errors import ConfigError
-from jupyter_govdata.session.connecting import connect
-from jupyter_govdata.session.files import FileSet
-from jupyter_govdata.session.files_file import GovernedFile
+from jupyter_govdata.files.file import GovernedFile
 
 Decode = Callable[[GovernedFile], Any]
+
+
+class Samples(Protocol):
+    """What of a `FileSet` a dataset needs."""
+
+    def __getitem__(self, which: int) -> GovernedFile: ...
+
+    def recipe(self) -> dict[str, Any]:
+        """See `FileSet.recipe`."""
+
+
+Reopen = Callable[[Mapping[str, Any]], Samples]
 
 
 class GovernedDataset(IterableDataset[Any]):
@@ -28,14 +38,18 @@ class GovernedDataset(IterableDataset[Any]):
     Args:
         files: The set.
         decode: Makes a sample of a file; by default a dict of path, bytes and row.
+        reopen: Gets the set by its recipe in another process, so a function of a module.
         shuffle: In another order every epoch.
         seed: Of the order.
     """
 
-    def __init__(self, files: FileSet, decode: Decode | None, *, shuffle: bool, seed: int) -> None:
+    def __init__(
+        self, files: Samples, decode: Decode | None, reopen: Reopen, *, shuffle: bool, seed: int
+    ) -> None:
         super().__init__()
-        self._files: FileSet | None = files
+        self._files: Samples | None = files
         self._recipe = files.recipe()
+        self._reopen = reopen
         self._decode = decode or sample_of
         self._shuffle = shuffle
         self._seed = seed
@@ -99,12 +113,10 @@ class GovernedDataset(IterableDataset[Any]):
         part, parts = (0, 1) if worker is None else (worker.id, worker.num_workers)
         return order[rank * parts + part :: ranks * parts]
 
-    def _here(self) -> FileSet:
+    def _here(self) -> Samples:
         """Return the files; in a worker, over a session of its own."""
         if self._files is None:
-            recipe = self._recipe
-            session = connect(recipe["target"], user=recipe["user"], purpose=recipe["purpose"])
-            self._files = session._files_of(recipe)
+            self._files = self._reopen(self._recipe)
         return self._files
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_govdata.errors import ConfigError
+from jupyter_govdata.files.copies import Copies
+from jupyter_govdata.files.reading import Granted
+from jupyter_govdata.files.words import size_text
 from jupyter_govdata.model.files import FileStat
-from jupyter_govdata.session.files_reading import Granted
-from jupyter_govdata.session.files_words import size_text
-
-if TYPE_CHECKING:
-    from jupyter_govdata.session.files_copies import Copies
 
 FIRST_WINDOW = 256 << 10
 LARGEST_WINDOW = 8 << 20
@@ -104,6 +102,9 @@ class GovernedFile:
         if offset < 0 or length < 0:
             raise ConfigError("offset and length of a range are whole numbers from 0 on")
         return bytes(_fetched(self._granted, self._position, offset, length))
+
+    def _parts(self, offset: int, length: int) -> Generator[memoryview | bytes, None, None]:
+        return self._granted.read(self._position, offset, length)
 
     def download(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the file to a path, or into a folder; go on where an earlier try was stopped.

@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_govdata.errors import (
     AccessDeniedError,
@@ -24,10 +24,8 @@ from jupyter_govdata.errors import (
     RefusalError,
     StorageError,
 )
-from jupyter_govdata.session.files_copies import Copies, StoppedError
-
-if TYPE_CHECKING:
-    from jupyter_govdata.session.files_file import GovernedFile
+from jupyter_govdata.files.copies import Copies, StoppedError
+from jupyter_govdata.files.file import GovernedFile
 
 JOURNAL = ".govdata-files.jsonl"
 MOST_PARALLEL = 32
