@@ -6,6 +6,7 @@ twice per cell and marks cells completed that never ran; this one appends a line
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,8 +92,15 @@ class RunRecord(NotebookExecutionManager):
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **_options: Any) -> None:
         """Note how a cell ended, first of all in the journal."""
+        told = cell.metadata.papermill
+        # UPSTREAM: papermill reads its own time back by `dateutil`, the dearest step of a cell.
+        started, told["start_time"] = told["start_time"], None
         with self._held():
             super().cell_complete(cell, cell_index)
+        if started:
+            begun, ended = map(dt.datetime.fromisoformat, (started, told["end_time"]))
+            told["duration"] = (ended - begun).total_seconds()
+            told["start_time"] = started
         self._ended(cell, cell_index)
 
     def cell_kept(self, cell: Any, cell_index: int, entry: Entry) -> None:
