@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import json
+import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,6 +200,10 @@ def told(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
+# Amounts are 7,000,000 and a bit; a digest or a fraction of a second may hold such digits.
+_AMOUNT = re.compile(r"(?<![0-9a-f.])70000\d\d(?![0-9a-f])")
+
+
 def leaks(*values: Any) -> list[str]:
     """Return where a canary, or a masked number, stands in what was answered."""
     found = []
@@ -207,7 +212,7 @@ def leaks(*values: Any) -> list[str]:
         at = text.find(MARK)
         if at >= 0:
             found.append(text[max(0, at - 60) : at + 60])
-        if "70000" in text:
+        if _AMOUNT.search(text):
             found.append("a masked amount")
     return found
 
