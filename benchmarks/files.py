@@ -281,17 +281,22 @@ def reads(service: Any, size: int, files: int) -> None:
                 for part in list(filing.read("ana", FileRead(granted.grant, i)))[1:]
             )
 
+        def fetched(url: str, headers: dict[str, str]) -> int:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+                return len(answer.read())
+
+        def by_own_address() -> int:
+            named = ({"Bucket": bucket.name, "Key": key} for key in contents)
+            told = [plain.generate_presigned_url("get_object", Params=one) for one in named]
+            return sum(fetched(url, {}) for url in told)
+
         def by_address() -> int:
             told = reader.act("files_sign", granted, indexes=list(range(files)))
-            found = 0
-            for one in told:
-                request = urllib.request.Request(one["url"], headers=one["headers"])
-                with urllib.request.urlopen(request) as answer:
-                    found += len(answer.read())
-            return found
+            return sum(fetched(one["url"], one["headers"]) for one in told)
 
         ways = {
             "plain boto3, owner's key": by_boto3,
+            "presigned by boto3, owner's key, urllib": by_own_address,
             "proxied, over Flight": by_proxy,
             "proxied, inside the gateway": inside,
             "signed, urllib": by_address,
@@ -301,8 +306,16 @@ def reads(service: Any, size: int, files: int) -> None:
             for name, call in ways.items():
                 took, _ = timed(call)
                 rates[name].append(files * size / took / 1e6)
+        against = {
+            "proxied, over Flight": "plain boto3, owner's key",
+            "signed, urllib": "presigned by boto3, owner's key, urllib",
+        }
         for name, found in rates.items():
             say(f"{files} x {size / 1e6:g} MB, {name}", spread(found, "MB/s"))
+            if name in against:
+                pairs = zip(found, rates[against[name]], strict=True)
+                ratios = [theirs / ours for ours, theirs in pairs]
+                say(f"  time over that of {against[name]}", spread(ratios, "x"))
 
 
 def main() -> None:
