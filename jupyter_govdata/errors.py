@@ -9,7 +9,8 @@ Runs everywhere (kernel, gateway, Jupyter server); imports the standard library 
     │  ├─ PurposeError              no purpose declared, or one that nobody declared
     │  ├─ StaleDecisionError        policy or consent changed while data was streaming
     │  ├─ GrantError                a grant that is unknown, expired or another's: ask again
-    │  └─ LimitError                too many or too large: try later, or ask for less
+    │  └─ LimitError                too large or too long: ask for less
+    │     └─ BusyError              too many at once: the same again, later
     ├─ QueryError                   the user's SQL or parameters (line, column)
     │  └─ ColumnNotFoundError
     ├─ PolicyFileError              a governance file (file, line, column)
@@ -123,9 +124,15 @@ class GrantError(RefusalError):
 
 
 class LimitError(RefusalError):
-    """A limit on size, memory, time or concurrency was met."""
+    """A limit on size, memory, time or number was met."""
 
     code = "limit"
+
+
+class BusyError(LimitError):
+    """Too much at once: what was asked for is fine, and may succeed later as it is."""
+
+    code = "busy"
 
 
 class QueryError(GovDataError):

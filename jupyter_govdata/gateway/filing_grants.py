@@ -21,7 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jupyter_govdata.errors import GrantError, LimitError, StorageError
+from jupyter_govdata.errors import BusyError, GrantError, StorageError
 from jupyter_govdata.gateway.access import utc_now
 from jupyter_govdata.gateway.binding import BoundDecision
 from jupyter_govdata.gateway.consents import ConsentView
@@ -177,12 +177,12 @@ class Grants:
         """Count a stream of a principal while it runs.
 
         Raises:
-            LimitError: `most` run already.
+            BusyError: `most` run already.
         """
         with self._lock:
             active = self._streams.get(principal, 0)
             if active >= most:
-                raise LimitError(
+                raise BusyError(
                     f"you read {active} files already", hint="wait until one ends, or stop one"
                 )
             self._streams[principal] = active + 1

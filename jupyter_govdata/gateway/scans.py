@@ -20,6 +20,7 @@ import pyarrow as pa
 from jupyter_govdata.catalog import Catalog
 from jupyter_govdata.config import Limits
 from jupyter_govdata.errors import (
+    BusyError,
     ColumnNotFoundError,
     LimitError,
     ProtocolError,
@@ -223,7 +224,7 @@ class Scans:
         """Let the parts from `first` on be redeemed, once each.
 
         Raises:
-            LimitError: Too many scans wait to be read.
+            BusyError: Too many scans wait to be read.
         """
         now = utc_now()
         with self._lock:
@@ -231,7 +232,7 @@ class Scans:
                 for key in [k for k, p in self._pending.items() if p.expires <= now]:
                     del self._pending[key]
             if len(self._pending) + prepared.parts - first > PENDING_SCANS:
-                raise LimitError("the gateway holds too many unread scans", hint="try again")
+                raise BusyError("the gateway holds too many unread scans", hint="try again")
             for part in range(first, prepared.parts):
                 self._pending[prepared.scan_id, part] = prepared
 
@@ -263,7 +264,8 @@ class Scans:
 
         Raises:
             StaleDecisionError: Policy or consent changed what may be seen.
-            LimitError: Too many streams of this principal, or the scan takes too long.
+            BusyError: Too many streams of this principal.
+            LimitError: The scan takes too long.
             StorageError: A data file cannot be read.
         """
         with self._slot(prepared.principal):
@@ -329,7 +331,7 @@ class Scans:
         with self._lock:
             active = self._active.get(principal, 0)
             if active >= self._limits.streams_per_principal:
-                raise LimitError(
+                raise BusyError(
                     f"you stream {active} scans already",
                     hint="wait until one ends, or stop one",
                 )

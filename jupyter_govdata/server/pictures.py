@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from jupyter_govdata.errors import (
     AccessDeniedError,
+    BusyError,
     LimitError,
     MissingExtraError,
     NotVisibleError,
@@ -202,7 +203,7 @@ class Pictures:
 
     def _draw(self, data: bytes, kind: str, stop: Stop) -> bytes:
         if not self._turns.acquire(timeout=SECONDS):
-            raise LimitError("too many pictures are being drawn", hint="try again in a moment")
+            raise BusyError("too many pictures are being drawn", hint="try again in a moment")
         try:
             _check(stop)
             return _apart(data, kind, stop)

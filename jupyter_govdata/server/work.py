@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from jupyter_govdata.errors import LimitError
+from jupyter_govdata.errors import BusyError, LimitError
 
 T = TypeVar("T")
 
@@ -162,11 +162,12 @@ class Workers:
         """Run `work` in a thread and return what it returns.
 
         Raises:
-            LimitError: Too many wait already, or it took longer than `seconds`.
+            BusyError: Too many wait already.
+            LimitError: It took longer than `seconds`.
             Exception: What the work raises.
         """
         if len(self._asked) >= self._most:
-            raise LimitError("the server has too many requests to the gateway", hint="try again")
+            raise BusyError("the server has too many requests to the gateway", hint="try again")
         stop = Stop()
         self._asked.add(stop)
         call = self._pool.submit(lambda: work(stop))

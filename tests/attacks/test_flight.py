@@ -25,6 +25,7 @@ from jupyter_govdata.config import Limits
 from jupyter_govdata.errors import (
     AccessDeniedError,
     AuthenticationError,
+    BusyError,
     ColumnNotFoundError,
     GatewayError,
     GovDataError,
@@ -670,9 +671,10 @@ def test_concurrent_streams_of_one_principal_are_limited(tmp_path):
     ana = small.connect("ana")
     scans = [FlightScan(ana, ScanRequest(Scan("trials.wide"))) for _ in range(8)]
     readers = [scan.reader() for scan in scans]
-    with pytest.raises(Exception, match="you stream 4 scans already"):
+    with pytest.raises(BusyError, match="you stream 4 scans already") as caught:
         for reader in readers:
             reader.read_next_batch()
+    assert caught.value.code == "busy"
     for scan in scans:
         scan.cancel()
     small.close()

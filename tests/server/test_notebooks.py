@@ -297,7 +297,7 @@ def test_running_jobs_are_limited_and_end_when_stopped(own: Server) -> None:
     jobs = started(own, "one", "two")
     body = {"path": "one.ipynb", "output": "three.ipynb", "pins": "current"}
     third = own.post("notebooks/rerun", body)
-    assert (third.status, check("POST", "notebooks/rerun", third)["code"]) == (429, "limit")
+    assert (third.status, check("POST", "notebooks/rerun", third)["code"]) == (429, "busy")
     for job, pid in jobs:
         answer = own.fetch("DELETE", f"{API}jobs/{job['id']}")
         assert check("DELETE", f"jobs/{job['id']}", answer)["state"] == "stopped"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_govdata.errors import GovDataError, LimitError
+from jupyter_govdata.errors import BusyError, GovDataError, LimitError
 from jupyter_govdata.server.preview import preview
 from jupyter_govdata.server.work import Stop, Workers, apart
 from jupyter_govdata.session import Session
@@ -57,7 +57,7 @@ def test_pool_runs_few_lets_few_wait_and_refuses_the_rest() -> None:
         asked = [asyncio.create_task(workers.run(gate.work(name))) for name in "abc"]
         await gate.came(2)
         assert gate.names == ["a", "b"]
-        with pytest.raises(LimitError, match="too many"):
+        with pytest.raises(BusyError, match="too many"):
             await workers.run(gate.work("d"))
         gate.open()
         assert await asyncio.gather(*asked) == ["a", "b", "c"]
