@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 # All workers must collect the same tests in the same order, so sets have to iterate alike.
-IN_PARALLEL = PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
+IN_PARALLEL = env PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
 
 NODE_FITS := node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(Number(a < 20 || (a == 20 && b < 19)))' 2>/dev/null
 JLPM   := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
@@ -37,7 +37,7 @@ test-all: $(VENV)/.test $(VENV)/.crate $(VENV)/.httpfs $(VENV)/.api lint  ## All
 	GOVDATA_SCHEMATHESIS=$(CURDIR)/$(VENV)/api/bin/schemathesis \
 	GOVDATA_HTTPFS_PYTHON=$(CURDIR)/$(VENV)/httpfs/bin/python \
 	GOVDATA_CRATE_PYTHON=$(CURDIR)/$(VENV)/crate/bin/python GOVDATA_TEST_ALL=1 \
-	  tests/services/postgres.sh run tests/services/ceph.sh run $(BIN)/python -m pytest $(ARGS)
+	  tests/services/postgres.sh run tests/services/ceph.sh run $(IN_PARALLEL) $(ARGS)
 
 .PHONY: lab
 lab: $(VENV)/.test  ## Build the JupyterLab extension into jupyter_govdata/labextension (needs node)
