@@ -25,7 +25,7 @@ export function Search(props: { model: CatalogModel; toTree: () => void }): JSX.
         <input
           type="search"
           className="jp-GovCatalog-input"
-          placeholder={trans.__('Find by name, description, tag or column')}
+          placeholder={trans.__('Find name, text, tag, column')}
           aria-label={trans.__('Find assets')}
           spellCheck={false}
           maxLength={200}

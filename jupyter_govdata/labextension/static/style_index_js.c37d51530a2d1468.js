@@ -1,4 +1,4 @@
-"use strict";(self.rspackChunkjupyter_govdata=self.rspackChunkjupyter_govdata||[]).push([["style_index_js"],{"./node_modules/css-loader/dist/cjs.js!./style/catalog.css"(o,a,t){var e=t("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),r=t.n(e),p=t("./node_modules/css-loader/dist/runtime/api.js"),n=(t.n(p))()(r());n.push([o.id,`/* Panel, tree, card and requests. Colours and sizes are the theme's; our own numbers are gaps. */
+"use strict";(self.rspackChunkjupyter_govdata=self.rspackChunkjupyter_govdata||[]).push([["style_index_js"],{"./node_modules/css-loader/dist/cjs.js!./style/catalog.css"(o,a,t){var e=t("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),r=t.n(e),p=t("./node_modules/css-loader/dist/runtime/api.js"),i=(t.n(p))()(r());i.push([o.id,`/* Panel, tree, card and requests. Colours and sizes are the theme's; our own numbers are gaps. */
 
 .jp-GovCatalog-panel,
 .jp-GovCatalog-wide,
@@ -7,6 +7,13 @@
   font-family: var(--jp-ui-font-family);
   font-size: var(--jp-ui-font-size1);
   line-height: 1.4;
+}
+
+/* Older JupyterLabs do not say it: their checkboxes and calendars stay light in dark themes. */
+[data-jp-theme-light='false'] .jp-GovCatalog-panel,
+[data-jp-theme-light='false'] .jp-GovCatalog-wide,
+[data-jp-theme-light='false'] .jp-GovCatalog-wish {
+  color-scheme: dark;
 }
 
 .jp-GovCatalog-panel {
@@ -342,9 +349,10 @@
 
 .jp-GovCatalog-search {
   display: flex;
-  flex: 0 0 auto;
+  flex: 0 100 auto; /* facets give way to the tree, not the other way round */
   flex-direction: column;
   gap: 4px;
+  min-height: 64px;
   padding: 8px 12px 4px;
 }
 
@@ -374,9 +382,11 @@
 .jp-GovCatalog-facets {
   border-top: 1px solid var(--jp-border-color2);
   display: flex;
+  flex: 0 1 auto;
   flex-direction: column;
   gap: 8px;
   max-height: 38vh;
+  min-height: 0;
   overflow: auto;
   padding: 6px 2px;
 }
@@ -439,9 +449,9 @@
 /* Tree */
 
 .jp-GovCatalog-tree {
-  flex: 1 1 auto;
-  min-height: 60px;
   contain: strict;
+  flex: 1 1 130px;
+  min-height: 60px;
   overflow: hidden auto;
 }
 
@@ -1077,7 +1087,7 @@
   padding-left: 8px;
   white-space: pre-wrap;
 }
-`,""]),t.d(a,{},{A:n})},"./node_modules/css-loader/dist/cjs.js!./style/notebook.css"(o,a,t){var e=t("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),r=t.n(e),p=t("./node_modules/css-loader/dist/runtime/api.js"),n=(t.n(p))()(r());n.push([o.id,`/* The notebook parts: stamps, panel, status item, dialogs. Colours are the theme's alone. */
+`,""]),t.d(a,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/notebook.css"(o,a,t){var e=t("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),r=t.n(e),p=t("./node_modules/css-loader/dist/runtime/api.js"),i=(t.n(p))()(r());i.push([o.id,`/* The notebook parts: stamps, panel, status item, dialogs. Colours are the theme's alone. */
 
 .jp-govdata-nb-icon {
   display: inline-flex;
@@ -1559,4 +1569,4 @@ summary.jp-govdata-stamp-line:hover {
   outline: 2px solid var(--jp-brand-color1);
   outline-offset: 1px;
 }
-`,""]),t.d(a,{},{A:n})},"./node_modules/css-loader/dist/runtime/api.js"(o){o.exports=function(o){var a=[];return a.toString=function(){return this.map(function(a){var t="",e=void 0!==a[5];return a[4]&&(t+="@supports (".concat(a[4],") {")),a[2]&&(t+="@media ".concat(a[2]," {")),e&&(t+="@layer".concat(a[5].length>0?" ".concat(a[5]):""," {")),t+=o(a),e&&(t+="}"),a[2]&&(t+="}"),a[4]&&(t+="}"),t}).join("")},a.i=function(o,t,e,r,p){"string"==typeof o&&(o=[[null,o,void 0]]);var n={};if(e)for(var i=0;i<this.length;i++){var l=this[i][0];null!=l&&(n[l]=!0)}for(var d=0;d<o.length;d++){var s=[].concat(o[d]);e&&n[s[0]]||(void 0!==p&&(void 0===s[5]||(s[1]="@layer".concat(s[5].length>0?" ".concat(s[5]):""," {").concat(s[1],"}")),s[5]=p),t&&(s[2]&&(s[1]="@media ".concat(s[2]," {").concat(s[1],"}")),s[2]=t),r&&(s[4]?(s[1]="@supports (".concat(s[4],") {").concat(s[1],"}"),s[4]=r):s[4]="".concat(r)),a.push(s))}},a}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(o){o.exports=function(o){return o[1]}},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(o){var a=[];function t(o){for(var t=-1,e=0;e<a.length;e++)if(a[e].identifier===o){t=e;break}return t}function e(o,e){for(var r={},p=[],n=0;n<o.length;n++){var i=o[n],l=e.base?i[0]+e.base:i[0],d=r[l]||0,s="".concat(l," ").concat(d);r[l]=d+1;var c=t(s),g={css:i[1],media:i[2],sourceMap:i[3],supports:i[4],layer:i[5]};if(-1!==c)a[c].references++,a[c].updater(g);else{var v=function(o,a){var t=a.domAPI(a);return t.update(o),function(a){a?(a.css!==o.css||a.media!==o.media||a.sourceMap!==o.sourceMap||a.supports!==o.supports||a.layer!==o.layer)&&t.update(o=a):t.remove()}}(g,e);e.byIndex=n,a.splice(n,0,{identifier:s,updater:v,references:1})}p.push(s)}return p}o.exports=function(o,r){var p=e(o=o||[],r=r||{});return function(o){o=o||[];for(var n=0;n<p.length;n++){var i=t(p[n]);a[i].references--}for(var l=e(o,r),d=0;d<p.length;d++){var s=t(p[d]);0===a[s].references&&(a[s].updater(),a.splice(s,1))}p=l}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(o){var a={};o.exports=function(o,t){var e=function(o){if(void 0===a[o]){var t=document.querySelector(o);if(window.HTMLIFrameElement&&t instanceof window.HTMLIFrameElement)try{t=t.contentDocument.head}catch(o){t=null}a[o]=t}return a[o]}(o);if(!e)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");e.appendChild(t)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(o){o.exports=function(o){var a=document.createElement("style");return o.setAttributes(a,o.attributes),o.insert(a,o.options),a}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(o,a,t){o.exports=function(o){var a=t.nc;a&&o.setAttribute("nonce",a)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(o){o.exports=function(o){if("u"<typeof document)return{update:function(){},remove:function(){}};var a=o.insertStyleElement(o);return{update:function(t){var e,r,p;e="",t.supports&&(e+="@supports (".concat(t.supports,") {")),t.media&&(e+="@media ".concat(t.media," {")),(r=void 0!==t.layer)&&(e+="@layer".concat(t.layer.length>0?" ".concat(t.layer):""," {")),e+=t.css,r&&(e+="}"),t.media&&(e+="}"),t.supports&&(e+="}"),(p=t.sourceMap)&&"u">typeof btoa&&(e+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(p))))," */")),o.styleTagTransform(e,a,o.options)},remove:function(){var o;null===(o=a).parentNode||o.parentNode.removeChild(o)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(o){o.exports=function(o,a){if(a.styleSheet)a.styleSheet.cssText=o;else{for(;a.firstChild;)a.removeChild(a.firstChild);a.appendChild(document.createTextNode(o))}}},"./style/index.js"(o,a,t){var e=t("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),r=t.n(e),p=t("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),n=t.n(p),i=t("./node_modules/style-loader/dist/runtime/insertBySelector.js"),l=t.n(i),d=t("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),s=t.n(d),c=t("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),g=t.n(c),v=t("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),j=t.n(v),u=t("./node_modules/css-loader/dist/cjs.js!./style/catalog.css"),f={};f.styleTagTransform=j(),f.setAttributes=s(),f.insert=l().bind(null,"head"),f.domAPI=n(),f.insertStyleElement=g(),r()(u.A,f),u.A&&u.A.locals&&u.A.locals;var x=t("./node_modules/css-loader/dist/cjs.js!./style/notebook.css"),m={};m.styleTagTransform=j(),m.setAttributes=s(),m.insert=l().bind(null,"head"),m.domAPI=n(),m.insertStyleElement=g(),r()(x.A,m),x.A&&x.A.locals&&x.A.locals}}]);
+`,""]),t.d(a,{},{A:i})},"./node_modules/css-loader/dist/runtime/api.js"(o){o.exports=function(o){var a=[];return a.toString=function(){return this.map(function(a){var t="",e=void 0!==a[5];return a[4]&&(t+="@supports (".concat(a[4],") {")),a[2]&&(t+="@media ".concat(a[2]," {")),e&&(t+="@layer".concat(a[5].length>0?" ".concat(a[5]):""," {")),t+=o(a),e&&(t+="}"),a[2]&&(t+="}"),a[4]&&(t+="}"),t}).join("")},a.i=function(o,t,e,r,p){"string"==typeof o&&(o=[[null,o,void 0]]);var i={};if(e)for(var l=0;l<this.length;l++){var n=this[l][0];null!=n&&(i[n]=!0)}for(var d=0;d<o.length;d++){var s=[].concat(o[d]);e&&i[s[0]]||(void 0!==p&&(void 0===s[5]||(s[1]="@layer".concat(s[5].length>0?" ".concat(s[5]):""," {").concat(s[1],"}")),s[5]=p),t&&(s[2]&&(s[1]="@media ".concat(s[2]," {").concat(s[1],"}")),s[2]=t),r&&(s[4]?(s[1]="@supports (".concat(s[4],") {").concat(s[1],"}"),s[4]=r):s[4]="".concat(r)),a.push(s))}},a}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(o){o.exports=function(o){return o[1]}},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(o){var a=[];function t(o){for(var t=-1,e=0;e<a.length;e++)if(a[e].identifier===o){t=e;break}return t}function e(o,e){for(var r={},p=[],i=0;i<o.length;i++){var l=o[i],n=e.base?l[0]+e.base:l[0],d=r[n]||0,s="".concat(n," ").concat(d);r[n]=d+1;var c=t(s),g={css:l[1],media:l[2],sourceMap:l[3],supports:l[4],layer:l[5]};if(-1!==c)a[c].references++,a[c].updater(g);else{var v=function(o,a){var t=a.domAPI(a);return t.update(o),function(a){a?(a.css!==o.css||a.media!==o.media||a.sourceMap!==o.sourceMap||a.supports!==o.supports||a.layer!==o.layer)&&t.update(o=a):t.remove()}}(g,e);e.byIndex=i,a.splice(i,0,{identifier:s,updater:v,references:1})}p.push(s)}return p}o.exports=function(o,r){var p=e(o=o||[],r=r||{});return function(o){o=o||[];for(var i=0;i<p.length;i++){var l=t(p[i]);a[l].references--}for(var n=e(o,r),d=0;d<p.length;d++){var s=t(p[d]);0===a[s].references&&(a[s].updater(),a.splice(s,1))}p=n}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(o){var a={};o.exports=function(o,t){var e=function(o){if(void 0===a[o]){var t=document.querySelector(o);if(window.HTMLIFrameElement&&t instanceof window.HTMLIFrameElement)try{t=t.contentDocument.head}catch(o){t=null}a[o]=t}return a[o]}(o);if(!e)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");e.appendChild(t)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(o){o.exports=function(o){var a=document.createElement("style");return o.setAttributes(a,o.attributes),o.insert(a,o.options),a}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(o,a,t){o.exports=function(o){var a=t.nc;a&&o.setAttribute("nonce",a)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(o){o.exports=function(o){if("u"<typeof document)return{update:function(){},remove:function(){}};var a=o.insertStyleElement(o);return{update:function(t){var e,r,p;e="",t.supports&&(e+="@supports (".concat(t.supports,") {")),t.media&&(e+="@media ".concat(t.media," {")),(r=void 0!==t.layer)&&(e+="@layer".concat(t.layer.length>0?" ".concat(t.layer):""," {")),e+=t.css,r&&(e+="}"),t.media&&(e+="}"),t.supports&&(e+="}"),(p=t.sourceMap)&&"u">typeof btoa&&(e+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(p))))," */")),o.styleTagTransform(e,a,o.options)},remove:function(){var o;null===(o=a).parentNode||o.parentNode.removeChild(o)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(o){o.exports=function(o,a){if(a.styleSheet)a.styleSheet.cssText=o;else{for(;a.firstChild;)a.removeChild(a.firstChild);a.appendChild(document.createTextNode(o))}}},"./style/index.js"(o,a,t){var e=t("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),r=t.n(e),p=t("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),i=t.n(p),l=t("./node_modules/style-loader/dist/runtime/insertBySelector.js"),n=t.n(l),d=t("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),s=t.n(d),c=t("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),g=t.n(c),v=t("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),j=t.n(v),u=t("./node_modules/css-loader/dist/cjs.js!./style/catalog.css"),f={};f.styleTagTransform=j(),f.setAttributes=s(),f.insert=n().bind(null,"head"),f.domAPI=i(),f.insertStyleElement=g(),r()(u.A,f),u.A&&u.A.locals&&u.A.locals;var x=t("./node_modules/css-loader/dist/cjs.js!./style/notebook.css"),m={};m.styleTagTransform=j(),m.setAttributes=s(),m.insert=n().bind(null,"head"),m.domAPI=i(),m.insertStyleElement=g(),r()(x.A,m),x.A&&x.A.locals&&x.A.locals}}]);
