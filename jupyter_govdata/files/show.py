@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Protocol
 
 from jupyter_govdata.files.words import files_text, size_text
-from jupyter_govdata.query.html_table import listing_html
-from jupyter_govdata.query.text_table import listing_lines, note, terminal_width
+from jupyter_govdata.query.show.html_table import framed, listing_html, notes_html
+from jupyter_govdata.query.show.text_table import listing_lines, note, terminal_width
 
 SHOWN = 10
 _HEADER = ("file", "size", "format")
@@ -61,7 +61,8 @@ def set_text(files: Shown) -> str:
 
 def set_html(files: Shown) -> str:
     """Return a file set as HTML."""
-    return listing_html(_HEADER, _rows(files), _notes(files))
+    rows, notes = _rows(files), _notes(files)
+    return listing_html(_HEADER, rows, notes) if rows else framed(notes_html(notes))
 
 
 def _rows(files: Shown) -> list[tuple[str, str, str]]:
@@ -82,5 +83,6 @@ def _notes(files: Shown) -> list[str]:
     if files.dropped:
         names = ", ".join(files.dropped[:3]) + (" ..." if len(files.dropped) > 3 else "")
         notes.append(f"{len(files.dropped):,} of the manifest permitted no more: {names}")
-    notes.append(_WAYS.get(files.way, files.way))
+    if len(files):
+        notes.append(_WAYS.get(files.way, files.way))
     return notes

@@ -152,6 +152,7 @@ def test_empty_set_is_whole(steward: Session, tmp_path: Path) -> None:
     assert (len(files), files.bytes, files.formats) == (0, 0, {})
     assert "0 files" in repr(files)
     assert "0 files" in files._repr_html_()
+    assert "<table" not in files._repr_html_()
     assert files.download(tmp_path / "out") == []
 
 
