@@ -1434,10 +1434,12 @@ summary.jp-govdata-stamp-line:hover {
   background: var(--jp-layout-color2);
 }
 
+/* The greys of a theme of high contrast are as bright as its text. */
 .jp-govdata-nb-button:disabled {
   border-color: var(--jp-border-color3);
   color: var(--jp-ui-font-color3);
   cursor: default;
+  opacity: 0.7;
 }
 
 .jp-govdata-nb-icon-button {
