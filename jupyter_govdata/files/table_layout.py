@@ -26,7 +26,7 @@ from jupyter_govdata.model.predicate import (
     Value,
     columns_of,
 )
-from jupyter_govdata.query.conditions import (
+from jupyter_govdata.query.split.conditions import (
     AllOf,
     AnyOf,
     Comparison,
@@ -35,7 +35,7 @@ from jupyter_govdata.query.conditions import (
     Never,
     Nullness,
 )
-from jupyter_govdata.query.local_filter import keep
+from jupyter_govdata.query.split.local_filter import keep
 
 _FIELD_ID = b"PARQUET:field_id"
 _GAP = 512 << 10

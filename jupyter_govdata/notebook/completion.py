@@ -18,7 +18,7 @@ from jupyter_govdata.notebook.lazy import proposing
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from jupyter_govdata.query.completing import Completed
+    from jupyter_govdata.query.text.completing import Completed
 
 COMPLETER_ID = "jupyter_govdata"
 _BEFORE_OTHERS = 1000.0  # whoever comes first may spare the others their work: Jedi takes long

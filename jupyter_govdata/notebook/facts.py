@@ -14,11 +14,11 @@ from typing import Any
 
 from jupyter_govdata.notebook.known import Shown
 from jupyter_govdata.notebook.lazy import LazyModule
-from jupyter_govdata.query.name_index import NameIndex
-from jupyter_govdata.query.proposals import Vocabulary
-from jupyter_govdata.query.scope import KnownColumn
+from jupyter_govdata.query.text.name_index import NameIndex
+from jupyter_govdata.query.text.proposals import Vocabulary
+from jupyter_govdata.query.text.scope import KnownColumn
 
-_vocabulary = LazyModule("jupyter_govdata.query.vocabulary")
+_vocabulary = LazyModule("jupyter_govdata.query.text.vocabulary")
 _frames = LazyModule("jupyter_govdata.query.frames")
 _BINDABLE = (str, bytes, int, float, Decimal, dt.date, dt.time, dt.timedelta, list, tuple, set)
 

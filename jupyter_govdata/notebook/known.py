@@ -17,13 +17,13 @@ from weakref import WeakKeyDictionary, WeakSet
 from jupyter_govdata.model.asset import Snapshot
 from jupyter_govdata.model.view import Access, AssetView
 from jupyter_govdata.notebook.lazy import LazyModule
-from jupyter_govdata.query.name_index import NameIndex
-from jupyter_govdata.query.scope import KnownColumn
+from jupyter_govdata.query.text.name_index import NameIndex
+from jupyter_govdata.query.text.scope import KnownColumn
 
 if TYPE_CHECKING:
     from jupyter_govdata.session import Session
 
-_vocabulary = LazyModule("jupyter_govdata.query.vocabulary")
+_vocabulary = LazyModule("jupyter_govdata.query.text.vocabulary")
 
 WAIT_SECONDS = 0.25
 """What one completion waits for the gateway, all its questions together."""

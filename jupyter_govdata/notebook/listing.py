@@ -13,8 +13,8 @@ from jupyter_govdata.model.asset import Asset, Snapshot
 from jupyter_govdata.model.view import AssetSummary, AssetView
 from jupyter_govdata.notebook.lazy import LazyModule
 
-_html = LazyModule("jupyter_govdata.query.html_table")
-_text = LazyModule("jupyter_govdata.query.text_table")
+_html = LazyModule("jupyter_govdata.query.show.html_table")
+_text = LazyModule("jupyter_govdata.query.show.text_table")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from jupyter_govdata.notebook.arguments import govdata_parsers
 from jupyter_govdata.notebook.facts import NotebookFacts
 from jupyter_govdata.notebook.known import Shown, shown_to
 from jupyter_govdata.query.cell import CONVERSIONS, SqlArguments, options, parse_sql_line
-from jupyter_govdata.query.completing import Completed, complete
-from jupyter_govdata.query.proposals import LIMIT, Proposal
+from jupyter_govdata.query.text.completing import Completed, complete
+from jupyter_govdata.query.text.proposals import LIMIT, Proposal
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -26,12 +26,12 @@ from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.changes import refuse_changes
 from jupyter_govdata.query.dataset import GovernedDataset
 from jupyter_govdata.query.faults import AT_CATALOG, suggestion
-from jupyter_govdata.query.names import Analysis, AtClause, Reference
 from jupyter_govdata.query.pinned import name_pin, pinned_at
-from jupyter_govdata.query.placeholders import Placeholder
-from jupyter_govdata.query.positions import place
 from jupyter_govdata.query.reads import Reads
 from jupyter_govdata.query.source import AssetSource
+from jupyter_govdata.query.text.names import Analysis, AtClause, Reference
+from jupyter_govdata.query.text.placeholders import Placeholder
+from jupyter_govdata.query.text.positions import place
 
 _DUCKDBS_OWN = frozenset({"information_schema", "pg_catalog"})
 """Namespaces that DuckDB keeps for itself; assets there can be scanned, not named in SQL."""

@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from jupyter_govdata.errors import QueryError
-from jupyter_govdata.query.positions import place
-from jupyter_govdata.query.tokens import Token, tokenize
+from jupyter_govdata.query.text.positions import place
+from jupyter_govdata.query.text.tokens import Token, tokenize
 
 _SKIPPED = frozenset(
     {"OR", "REPLACE", "TEMP", "TEMPORARY", "IF", "NOT", "EXISTS", "INTO", "FROM", "TABLE", "VIEW",

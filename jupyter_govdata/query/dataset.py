@@ -17,10 +17,15 @@ from jupyter_govdata.errors import StaleDecisionError
 from jupyter_govdata.model.predicate import TRUE, Predicate, all_of
 from jupyter_govdata.model.scan import At, Filter, Fragment, Project, Scan, ScanRequest
 from jupyter_govdata.model.view import AssetView
-from jupyter_govdata.query.conditions import Condition, columns_of, conditions_of, to_predicate
-from jupyter_govdata.query.expression import UnreadableFilterError, read_expression
-from jupyter_govdata.query.local_filter import keep
 from jupyter_govdata.query.reads import Reads
+from jupyter_govdata.query.split.conditions import (
+    Condition,
+    columns_of,
+    conditions_of,
+    to_predicate,
+)
+from jupyter_govdata.query.split.expression import UnreadableFilterError, read_expression
+from jupyter_govdata.query.split.local_filter import keep
 
 
 class GovernedDataset(pads.Dataset):  # type: ignore[misc]  # pyarrow has no types

@@ -15,12 +15,12 @@ import pyarrow as pa
 from jupyter_govdata.errors import GovDataError, QueryError
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.dataset import GovernedDataset
-from jupyter_govdata.query.html_table import listing_html
-from jupyter_govdata.query.names import Analysis
-from jupyter_govdata.query.page import count
 from jupyter_govdata.query.repeat import Plan, nodes_of
-from jupyter_govdata.query.text_table import listing_lines, note, terminal_width, wrapped
-from jupyter_govdata.query.visible import visible
+from jupyter_govdata.query.show.html_table import listing_html
+from jupyter_govdata.query.show.page import count
+from jupyter_govdata.query.show.text_table import listing_lines, note, terminal_width, wrapped
+from jupyter_govdata.query.show.visible import visible
+from jupyter_govdata.query.text.names import Analysis
 
 if TYPE_CHECKING:
     from jupyter_govdata.query.run import Run

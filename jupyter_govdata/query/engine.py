@@ -30,7 +30,6 @@ from jupyter_govdata.query.answers import Answer, answering
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.dryrun import DryRun, dry_run_of
 from jupyter_govdata.query.handover import Handover
-from jupyter_govdata.query.names import analyse
 from jupyter_govdata.query.parameters import bind
 from jupyter_govdata.query.progress import OnProgress, progress_of
 from jupyter_govdata.query.reads import Reads, StoppedError
@@ -40,6 +39,7 @@ from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.run import Run
 from jupyter_govdata.query.source import AssetSource
 from jupyter_govdata.query.tail import Tail, lost
+from jupyter_govdata.query.text.names import analyse
 from jupyter_govdata.query.worker import Job, Tick, interrupts_in_one_line
 
 T = TypeVar("T")

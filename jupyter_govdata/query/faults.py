@@ -15,9 +15,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from jupyter_govdata.errors import ColumnNotFoundError, LimitError, QueryError
-from jupyter_govdata.query.positions import Rewrite, place
 from jupyter_govdata.query.sayings import missing_function, said
-from jupyter_govdata.query.slips import name_hint, name_offset, syntax_hint
+from jupyter_govdata.query.text.positions import Rewrite, place
+from jupyter_govdata.query.text.slips import name_hint, name_offset, syntax_hint
 
 AT_CATALOG = "__gd_at_"
 """Databases of pinned versions are called ``__gd_at_1``, ``__gd_at_2``, ..."""

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.reads import Reads
+from jupyter_govdata.query.split.syntax import Node, tree_of
 from jupyter_govdata.query.summaries import computed, rows_of, scanned, summarised
-from jupyter_govdata.query.syntax import Node, tree_of
 from jupyter_govdata.query.tail import Opened, opened_from
 
 _SUMMARISES = re.compile(r"\b(?:count|sum|min|max|avg|mean|distinct|limit)\b", re.IGNORECASE)

@@ -9,8 +9,8 @@ from jupyter_govdata.errors import GovDataError, NotVisibleError, QueryError
 from jupyter_govdata.query.assets import AssetTables
 from jupyter_govdata.query.faults import Fault, located, suggestion
 from jupyter_govdata.query.frames import is_frame
-from jupyter_govdata.query.names import Analysis, Reference
-from jupyter_govdata.query.positions import Rewrite
+from jupyter_govdata.query.text.names import Analysis, Reference
+from jupyter_govdata.query.text.positions import Rewrite
 
 
 def missing_table(

@@ -16,8 +16,8 @@ from typing import Any
 
 from jupyter_govdata.errors import QueryError
 from jupyter_govdata.query.faults import suggestion
-from jupyter_govdata.query.names import Analysis
-from jupyter_govdata.query.positions import place
+from jupyter_govdata.query.text.names import Analysis
+from jupyter_govdata.query.text.positions import place
 
 _PLAIN = (str, bytes, Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID)
 _LISTS = (list, tuple, set, frozenset, range)

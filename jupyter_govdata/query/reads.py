@@ -16,11 +16,11 @@ from jupyter_govdata.errors import GatewayError, GovDataError, SnapshotNotFoundE
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.scan import At, FlatScan, ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
-from jupyter_govdata.query.conditions import Condition
-from jupyter_govdata.query.expression import UnreadableFilterError
-from jupyter_govdata.query.local_filter import keep
 from jupyter_govdata.query.pinned import name_pin, with_pins
 from jupyter_govdata.query.source import AssetSource, KeepingStream, ScanStream
+from jupyter_govdata.query.split.conditions import Condition
+from jupyter_govdata.query.split.expression import UnreadableFilterError
+from jupyter_govdata.query.split.local_filter import keep
 
 
 class StoppedError(Exception):

@@ -13,15 +13,15 @@ from jupyter_govdata.errors import MissingExtraError
 from jupyter_govdata.model.stamp import Receipt, Stamp
 from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.query.account import in_order
-from jupyter_govdata.query.html_table import result_html
 from jupyter_govdata.query.made_from import remember
-from jupyter_govdata.query.page import DEFAULT_ROWS, facts_of
 from jupyter_govdata.query.pandas_frame import pandas_frame
 from jupyter_govdata.query.plotting import Plottable, plain_numbers
 from jupyter_govdata.query.profile import profile
 from jupyter_govdata.query.rows import Rows
-from jupyter_govdata.query.summary_table import Description, Summary
-from jupyter_govdata.query.text_table import result_text
+from jupyter_govdata.query.show.html_table import result_html
+from jupyter_govdata.query.show.page import DEFAULT_ROWS, facts_of
+from jupyter_govdata.query.show.summary_table import Description, Summary
+from jupyter_govdata.query.show.text_table import result_text
 from jupyter_govdata.stamps.stamp import make_stamp
 
 if TYPE_CHECKING:
@@ -158,6 +158,12 @@ class QueryResult(Plottable):
         if complete:
             self.__dict__["stamp"] = stamp
         return stamp
+
+    @property
+    def known_digest(self) -> str:
+        """Digest of the stamp, empty while it is not computed; showing a result does not."""
+        stamp: Stamp | None = self.__dict__.get("stamp")
+        return "" if stamp is None else stamp.result_digest
 
     def __len__(self) -> int:
         count = self.row_count

@@ -30,7 +30,6 @@ from jupyter_govdata.query.account import (
     purpose_of,
 )
 from jupyter_govdata.query.assets import AssetTables
-from jupyter_govdata.query.expression import UnreadableFilterError
 from jupyter_govdata.query.faults import (
     Fault,
     fault_of,
@@ -40,14 +39,15 @@ from jupyter_govdata.query.faults import (
 from jupyter_govdata.query.frames import registered, results_read
 from jupyter_govdata.query.handover import Handover
 from jupyter_govdata.query.missing import missing_table
-from jupyter_govdata.query.names import Analysis, rewrite
 from jupyter_govdata.query.pushdown import CANNOT_PUSH, without_pushdown
 from jupyter_govdata.query.reads import Reads, StoppedError
 from jupyter_govdata.query.repeat import EXPLAIN, Plan, is_repeatable, plan_of, scanned_whole
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.query.rows import Rows
 from jupyter_govdata.query.source import AssetSource
+from jupyter_govdata.query.split.expression import UnreadableFilterError
 from jupyter_govdata.query.tail import BATCH_ROWS, Opened, Tail, opened_from
+from jupyter_govdata.query.text.names import Analysis, rewrite
 
 _FAILURES = (
     *(duckdb.Error, RuntimeError, GovDataError, UnreadableFilterError, StoppedError),

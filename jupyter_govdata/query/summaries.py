@@ -23,10 +23,10 @@ from jupyter_govdata.query.dataset import (
     outdated,
     plain_schema,
 )
-from jupyter_govdata.query.plain import Plain, plain
 from jupyter_govdata.query.reads import Reads
-from jupyter_govdata.query.split import NotSplitError, Split, split
-from jupyter_govdata.query.syntax import Node, name_of, selects, text_of
+from jupyter_govdata.query.split.plain import Plain, plain
+from jupyter_govdata.query.split.split import NotSplitError, Split, split
+from jupyter_govdata.query.split.syntax import Node, name_of, selects, text_of
 
 _SMALL = 50_000
 """Rows of an asset up to which its rows come as fast as any answer."""

@@ -48,7 +48,7 @@ def keep(shell: Any, question: Mapping[str, Any]) -> str:
 
 
 def _difference(session: Any, variables: Mapping[str, Any], question: Mapping[str, Any]) -> str:
-    names = import_module("jupyter_govdata.query.names")
+    names = import_module("jupyter_govdata.query.text.names")
     frames = import_module("jupyter_govdata.query.frames")
     stamps = import_module("jupyter_govdata.stamps.stamp")
     sql, stamp = question["sql"], question["stamp"]

@@ -17,7 +17,7 @@ from jupyter_govdata.errors import ConfigError, GovDataError
 from jupyter_govdata.model.pins import Pins
 from jupyter_govdata.model.stamp import STAMP_MIME
 from jupyter_govdata.query.cell import CellQuery, cell_queries
-from jupyter_govdata.query.tokens import tokenize
+from jupyter_govdata.query.text.tokens import tokenize
 from jupyter_govdata.rerun.journal import Entry, Head, Journalled
 from jupyter_govdata.rerun.record import Run
 from jupyter_govdata.stamps.folding import stamped_cells

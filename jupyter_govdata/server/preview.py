@@ -57,7 +57,7 @@ def preview(
 
 
 def _rows(table: Any) -> list[list[str | None]]:
-    cells_of = import_module("jupyter_govdata.query.cells").cells_of
+    cells_of = import_module("jupyter_govdata.query.show.cells").cells_of
     columns = [[_text(cell) for cell in cells_of(column)] for column in table.columns]
     return [list(row) for row in zip(*columns, strict=True)]
 

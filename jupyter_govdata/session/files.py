@@ -26,7 +26,7 @@ from jupyter_govdata.model.view import AssetView
 from jupyter_govdata.model.wire import canonical_json
 from jupyter_govdata.model.wire_files import files_request_from_wire, files_request_to_wire
 from jupyter_govdata.query.answers import Answer, answering
-from jupyter_govdata.query.where import where_predicate
+from jupyter_govdata.query.split.where import where_predicate
 from jupyter_govdata.session.conditions import Where, condition, version
 
 if TYPE_CHECKING:

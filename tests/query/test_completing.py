@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from jupyter_govdata.query.completing import Completed, complete
-from jupyter_govdata.query.name_index import NameIndex
-from jupyter_govdata.query.proposals import LIMIT, Vocabulary
-from jupyter_govdata.query.scope import KnownColumn
-from jupyter_govdata.query.vocabulary import vocabulary
+from jupyter_govdata.query.text.completing import Completed, complete
+from jupyter_govdata.query.text.name_index import NameIndex
+from jupyter_govdata.query.text.proposals import LIMIT, Vocabulary
+from jupyter_govdata.query.text.scope import KnownColumn
+from jupyter_govdata.query.text.vocabulary import vocabulary
 
 
 class Facts:

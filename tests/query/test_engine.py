@@ -27,8 +27,8 @@ from jupyter_govdata.errors import (
 from jupyter_govdata.model.predicate import Compare
 from jupyter_govdata.model.scan import Filter, Limit, Project, Scan, ScanRequest
 from jupyter_govdata.query.engine import QueryEngine
+from jupyter_govdata.query.show.text_table import result_text
 from jupyter_govdata.query.source import AssetSource, ScanStream
-from jupyter_govdata.query.text_table import result_text
 from tests.query.lake import T0, Governed, Lake, Version
 
 

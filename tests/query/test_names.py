@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_govdata.errors import QueryError
-from jupyter_govdata.query.names import analyse, placeholders, rewrite
-from jupyter_govdata.query.positions import Rewrite, line_and_column
+from jupyter_govdata.query.text.names import analyse, placeholders, rewrite
+from jupyter_govdata.query.text.positions import Rewrite, line_and_column
 
 
 @pytest.mark.parametrize(

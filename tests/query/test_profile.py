@@ -18,8 +18,8 @@ from jupyter_govdata.query import profile as profiling
 from jupyter_govdata.query.profile import BINS, ColumnSummary, profile
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.query.rows import Rows
-from jupyter_govdata.query.summary_table import sparkline, summary_text
-from jupyter_govdata.query.visible import width
+from jupyter_govdata.query.show.summary_table import sparkline, summary_text
+from jupyter_govdata.query.show.visible import width
 
 
 def one(values: pa.Array) -> ColumnSummary:

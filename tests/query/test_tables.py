@@ -14,14 +14,14 @@ import pytest
 from jupyter_govdata.model.asset import Asset, Column
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.view import AssetView, ColumnAccess
-from jupyter_govdata.query import html_table
 from jupyter_govdata.query.account import Account
-from jupyter_govdata.query.cells import cells_of, quoted
 from jupyter_govdata.query.result import QueryResult
 from jupyter_govdata.query.rows import Rows
-from jupyter_govdata.query.text_table import DEFAULT_WIDTH, result_text
-from jupyter_govdata.query.times import date_text
-from jupyter_govdata.query.visible import cut, visible, width
+from jupyter_govdata.query.show import html_table
+from jupyter_govdata.query.show.cells import cells_of, quoted
+from jupyter_govdata.query.show.text_table import DEFAULT_WIDTH, result_text
+from jupyter_govdata.query.show.times import date_text
+from jupyter_govdata.query.show.visible import cut, visible, width
 
 PSEUDONYM = "p_" + "abcdefghij" * 2
 

@@ -15,7 +15,7 @@ import pytest
 
 from jupyter_govdata.errors import GovDataError
 from jupyter_govdata.notebook.failures import error_lines
-from jupyter_govdata.query.names import placeholders
+from jupyter_govdata.query.text.names import placeholders
 from jupyter_govdata.session import Session
 
 FILE = Path(__file__).with_name("mistakes.txt")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Protocol
 
-from jupyter_govdata.query.outline import (
+from jupyter_govdata.query.text.outline import (
     CURSOR,
     NOT_AN_ALIAS,
     Block,
@@ -25,7 +25,7 @@ from jupyter_govdata.query.outline import (
     query_of,
     word,
 )
-from jupyter_govdata.query.tokens import Token
+from jupyter_govdata.query.text.tokens import Token
 
 _DEPTH = 20  # of names that lead to other names; a recursive CTE leads to itself
 

@@ -10,14 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jupyter_govdata.query.cells import Cell, quoted, value_text
-from jupyter_govdata.query.page import DEFAULT_ROWS, Page, page_of, result_facts
-from jupyter_govdata.query.visible import cut, kept_apart, visible, width
-
-if TYPE_CHECKING:
-    from jupyter_govdata.query.result import QueryResult
+from jupyter_govdata.query.show.cells import Cell, quoted, value_text
+from jupyter_govdata.query.show.page import DEFAULT_ROWS, Page, page_of, result_facts
+from jupyter_govdata.query.show.shown import Shown
+from jupyter_govdata.query.show.visible import cut, kept_apart, visible, width
 
 MAX_CELL = 60
 DEFAULT_WIDTH = 120
@@ -43,7 +41,7 @@ class TextColumn:
     whole: bool = False
 
 
-def result_text(result: QueryResult, rows: int = DEFAULT_ROWS, columns: int | None = None) -> str:
+def result_text(result: Shown, rows: int = DEFAULT_ROWS, columns: int | None = None) -> str:
     """Return a result as text: at most `rows` rows, `columns` wide, then the facts."""
     columns = columns or terminal_width()
     page = page_of(result, rows) if result.changed_rows is None else None

@@ -6,7 +6,7 @@ from functools import cache
 
 import duckdb
 
-from jupyter_govdata.query.proposals import Vocabulary
+from jupyter_govdata.query.text.proposals import Vocabulary
 
 _FUNCTIONS = r"""
 SELECT function_name, function_type FROM duckdb_functions()

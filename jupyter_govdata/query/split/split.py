@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jupyter_govdata.query.grouping import Grouping
-from jupyter_govdata.query.ranking import Ranking
-from jupyter_govdata.query.select import NotSplitError, Select, Split, Table
-from jupyter_govdata.query.syntax import Node
+from jupyter_govdata.query.split.grouping import Grouping
+from jupyter_govdata.query.split.ranking import Ranking
+from jupyter_govdata.query.split.select import NotSplitError, Select, Split, Table
+from jupyter_govdata.query.split.syntax import Node
 
 __all__ = ["NotSplitError", "Split", "Table", "split"]
 

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 
 from jupyter_govdata.errors import QueryError
-from jupyter_govdata.query.positions import place
-from jupyter_govdata.query.tokens import Token, is_plain_name
+from jupyter_govdata.query.text.positions import place
+from jupyter_govdata.query.text.tokens import Token, is_plain_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from html import escape
 
 import pyarrow as pa
 
-from jupyter_govdata.query.cells import cell_of
-from jupyter_govdata.query.html_table import (
+from jupyter_govdata.query.profile import ColumnSummary
+from jupyter_govdata.query.show.cells import cell_of
+from jupyter_govdata.query.show.html_table import (
     ALIGN,
     facts_text,
     framed,
@@ -24,9 +25,8 @@ from jupyter_govdata.query.html_table import (
     table_html,
     text,
 )
-from jupyter_govdata.query.page import MASKS, ColumnFacts, count
-from jupyter_govdata.query.profile import ColumnSummary
-from jupyter_govdata.query.text_table import (
+from jupyter_govdata.query.show.page import MASKS, ColumnFacts, count
+from jupyter_govdata.query.show.text_table import (
     TextColumn,
     cell_text,
     layout,
@@ -35,7 +35,7 @@ from jupyter_govdata.query.text_table import (
     second_line,
     terminal_width,
 )
-from jupyter_govdata.query.visible import cut, visible
+from jupyter_govdata.query.show.visible import cut, visible
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SHOWN = 60

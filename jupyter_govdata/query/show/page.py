@@ -10,15 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jupyter_govdata.query.cells import Cell, cells_of, is_number, is_time, quoted
-from jupyter_govdata.query.tokens import tokenize
-
-if TYPE_CHECKING:
-    from jupyter_govdata.query.result import QueryResult
+from jupyter_govdata.query.show.cells import Cell, cells_of, is_number, is_time, quoted
+from jupyter_govdata.query.show.shown import Shown
+from jupyter_govdata.query.text.tokens import tokenize
 
 DEFAULT_ROWS = 20
 MAX_COLUMNS = 40
@@ -121,7 +118,7 @@ class Page:
         return f"{which} of {self.all_columns:,} not shown: `.columns` has the names"
 
 
-def page_of(result: QueryResult, rows: int) -> Page:
+def page_of(result: Shown, rows: int) -> Page:
     """Return the first rows of a result, of at most `MAX_COLUMNS` columns."""
     head = result.head.slice(0, rows)
     all_rows = result.row_count
@@ -140,16 +137,14 @@ def page_of(result: QueryResult, rows: int) -> Page:
     return Page(tuple(columns), left, width, head.num_rows, all_rows, all_rows != head.num_rows)
 
 
-def facts_of(result: QueryResult, fields: Sequence[pa.Field]) -> list[ColumnFacts]:
+def facts_of(result: Shown, fields: Sequence[pa.Field]) -> list[ColumnFacts]:
     """Return what is known about columns of a result."""
     masks = column_masks(result)
     schemas: dict[str, pa.Schema] = {}
     return [_facts(result, field, masks.get(field.name, ""), schemas) for field in fields]
 
 
-def _facts(
-    result: QueryResult, field: pa.Field, mask: str, schemas: dict[str, pa.Schema]
-) -> ColumnFacts:
+def _facts(result: Shown, field: pa.Field, mask: str, schemas: dict[str, pa.Schema]) -> ColumnFacts:
     units, descriptions, assets = set(), set(), []
     for name, view in sorted(result.views.items()):
         column = view.asset.column(field.name)
@@ -180,7 +175,7 @@ def _is_same(schema: pa.Schema, field: pa.Field) -> bool:
 # -- masks ---------------------------------------------------------------------------------------
 
 
-def column_masks(result: QueryResult) -> dict[str, str]:
+def column_masks(result: Shown) -> dict[str, str]:
     """Return the kind of mask by column name: of masked columns and of what they are renamed to.
 
     Marked too much is better than too little: a name that any asset read masks is marked.
@@ -218,7 +213,7 @@ class Fact:
     meaning: str = ""
 
 
-def result_facts(result: QueryResult, page: Page | None) -> list[Fact]:
+def result_facts(result: Shown, page: Page | None) -> list[Fact]:
     """Return rows, assets with versions, what was filtered or masked, purpose, wall, duration."""
     facts = [Fact(_rows_fact(result, page))]
     facts += [_asset_fact(result, asset) for asset in result.assets]
@@ -227,13 +222,12 @@ def result_facts(result: QueryResult, page: Page | None) -> list[Fact]:
         facts.append(Fact(result.wall, WALLS.get(result.wall, "")))
     if result.seconds and page is not None:
         facts.append(Fact(seconds(result.seconds)))
-    stamp = result.__dict__.get("stamp")  # showing a result does not compute its digest
-    if stamp is not None:
-        facts.append(Fact(f"digest {stamp.result_digest[:15]}", "of the whole result"))
+    if result.known_digest:
+        facts.append(Fact(f"digest {result.known_digest[:15]}", "of the whole result"))
     return facts
 
 
-def _rows_fact(result: QueryResult, page: Page | None) -> str:
+def _rows_fact(result: Shown, page: Page | None) -> str:
     if result.changed_rows is not None:
         return f"{count(result.changed_rows, 'row')} written" if result.changed_rows else "done"
     assert page is not None
@@ -242,7 +236,7 @@ def _rows_fact(result: QueryResult, page: Page | None) -> str:
     return count(page.all_rows, "row")
 
 
-def _asset_fact(result: QueryResult, asset: str) -> Fact:
+def _asset_fact(result: Shown, asset: str) -> Fact:
     receipts = [r for r in result.receipts if r.asset == asset]
     view = result.views.get(asset)
     versions = sorted({r.snapshot_id for r in receipts})

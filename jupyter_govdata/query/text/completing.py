@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from jupyter_govdata.query.outline import CURSOR, Group, grouped
-from jupyter_govdata.query.proposals import LIMIT, Facts, Place, Proposal, asset_before
-from jupyter_govdata.query.tokens import Token, tokenize_typed
+from jupyter_govdata.query.text.outline import CURSOR, Group, grouped
+from jupyter_govdata.query.text.proposals import LIMIT, Facts, Place, Proposal, asset_before
+from jupyter_govdata.query.text.tokens import Token, tokenize_typed
 
 _FRAGMENT = re.compile(
     r"""((?:(?:"(?:[^"]|"")*"|[^\W\d]\w*)\.)*)("(?:[^"]|"")*|\w*)\Z""", re.VERBOSE

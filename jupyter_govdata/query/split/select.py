@@ -17,9 +17,9 @@ from jupyter_govdata.errors import QueryError
 from jupyter_govdata.model.predicate import TRUE, Predicate, Value
 from jupyter_govdata.model.scan import At, Filter, Fragment, Scan
 from jupyter_govdata.model.summary import Function
-from jupyter_govdata.query.exact import comparable
-from jupyter_govdata.query.syntax import Node
-from jupyter_govdata.query.where import ConditionReader
+from jupyter_govdata.query.split.exact import comparable
+from jupyter_govdata.query.split.syntax import Node
+from jupyter_govdata.query.split.where import ConditionReader
 
 FUNCTIONS: Mapping[str, Function] = {
     "count": "count",

@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from jupyter_govdata.model.scan import Fragment, Limit, Project
-from jupyter_govdata.query.select import NotSplitError, Select, Table
-from jupyter_govdata.query.syntax import Node
+from jupyter_govdata.query.split.select import NotSplitError, Select, Table
+from jupyter_govdata.query.split.syntax import Node
 
 _OTHERS = ("group_expressions", "group_sets", "having", "qualify", "sample")
 

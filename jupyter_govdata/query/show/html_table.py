@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jupyter_govdata.query.cells import NULL, Cell, quoted, value_text
-from jupyter_govdata.query.page import (
+from jupyter_govdata.query.show.cells import NULL, Cell, quoted, value_text
+from jupyter_govdata.query.show.page import (
     MASKS,
     Column,
     ColumnFacts,
@@ -25,10 +25,8 @@ from jupyter_govdata.query.page import (
     page_of,
     result_facts,
 )
-from jupyter_govdata.query.visible import is_right_to_left, pieces, visible
-
-if TYPE_CHECKING:
-    from jupyter_govdata.query.result import QueryResult
+from jupyter_govdata.query.show.shown import Shown
+from jupyter_govdata.query.show.visible import is_right_to_left, pieces, visible
 
 FOLD = 60
 _CLASS = "govdata-1"  # raised with the style: outputs of several versions share a page
@@ -61,7 +59,7 @@ _STYLE = (
 ALIGN = {True: ' align="right" style="text-align:right"', False: ' style="text-align:left"'}
 
 
-def result_html(result: QueryResult, rows: int) -> str:
+def result_html(result: Shown, rows: int) -> str:
     """Return a result as HTML: at most `rows` rows, then the facts."""
     page = page_of(result, rows) if result.changed_rows is None else None
     table = "" if page is None else _result_table(page)

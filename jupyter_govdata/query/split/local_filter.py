@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jupyter_govdata.model.predicate import Op
-from jupyter_govdata.query.conditions import (
+from jupyter_govdata.query.split.conditions import (
     AllOf,
     AnyOf,
     Comparison,

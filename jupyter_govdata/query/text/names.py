@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Literal
 
 from jupyter_govdata.errors import QueryError
-from jupyter_govdata.query.placeholders import Placeholder, find_placeholders
-from jupyter_govdata.query.positions import Rewrite, place
-from jupyter_govdata.query.tokens import Token, tokenize
+from jupyter_govdata.query.text.placeholders import Placeholder, find_placeholders
+from jupyter_govdata.query.text.positions import Rewrite, place
+from jupyter_govdata.query.text.tokens import Token, tokenize
 
 AtKind = Literal["version", "timestamp", "tag"]
 _SCHEMATA = ("information_schema", "duckdb_tables", "duckdb_views", "duckdb_columns")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from jupyter_govdata.query.tokens import Token
+from jupyter_govdata.query.text.tokens import Token
 
 CURSOR = "\0"
 """Value of the symbol that stands for the cursor and the word under it."""

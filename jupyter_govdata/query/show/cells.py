@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
-from jupyter_govdata.query.times import (
+from jupyter_govdata.query.show.times import (
     date_text,
     duration_text,
     equal_fractions,

@@ -2,7 +2,7 @@
 
 DuckDB does not filter again what it handed over, so every condition is applied exactly, with
 DuckDB's semantics: by the gateway where it fits the structured predicate, and otherwise by
-`jupyter_govdata.query.local_filter`. A filter that loses information on its way here is refused
+`local_filter`. A filter that loses information on its way here is refused
 (`UnreadableFilterError`), and the engine runs the statement without handing filters over.
 """
 
@@ -28,8 +28,8 @@ from jupyter_govdata.model.predicate import (
     all_of,
     any_of,
 )
-from jupyter_govdata.query.expression import Call, Field, Literal, Node, UnreadableFilterError
-from jupyter_govdata.query.values import exact_value
+from jupyter_govdata.query.split.expression import Call, Field, Literal, Node, UnreadableFilterError
+from jupyter_govdata.query.split.values import exact_value
 
 _OPS: Mapping[str, Op] = {
     "equal": "=",

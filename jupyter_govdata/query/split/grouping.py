@@ -21,8 +21,8 @@ from jupyter_govdata.model.summary import (
     Term,
     walk_term,
 )
-from jupyter_govdata.query.exact import comparable
-from jupyter_govdata.query.select import (
+from jupyter_govdata.query.split.exact import comparable
+from jupyter_govdata.query.split.select import (
     FUNCTIONS,
     NotSplitError,
     Select,
@@ -30,7 +30,7 @@ from jupyter_govdata.query.select import (
     has_aggregates,
     require_per_row,
 )
-from jupyter_govdata.query.syntax import Node, column
+from jupyter_govdata.query.split.syntax import Node, column
 
 
 class Grouping:

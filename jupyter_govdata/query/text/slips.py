@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from jupyter_govdata.query.placeholders import find_placeholders
-from jupyter_govdata.query.tokens import Token, tokenize_typed
+from jupyter_govdata.query.text.placeholders import find_placeholders
+from jupyter_govdata.query.text.tokens import Token, tokenize_typed
 
 _KEYWORDS = (
     "SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "OFFSET", "JOIN", "LEFT",

@@ -6,8 +6,8 @@ from typing import Any
 
 from jupyter_govdata.model.scan import First, Project
 from jupyter_govdata.model.summary import MAX_TOP_ROWS, Order, Top
-from jupyter_govdata.query.select import NotSplitError, Select, Split, require_per_row
-from jupyter_govdata.query.syntax import Node
+from jupyter_govdata.query.split.select import NotSplitError, Select, Split, require_per_row
+from jupyter_govdata.query.split.syntax import Node
 
 
 class Ranking:

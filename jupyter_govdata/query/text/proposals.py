@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from jupyter_govdata.query.name_index import NameIndex
-from jupyter_govdata.query.outline import (
+from jupyter_govdata.query.text.name_index import NameIndex
+from jupyter_govdata.query.text.outline import (
     CLAUSES,
     CURSOR,
     JOIN_WORDS,
@@ -23,8 +23,8 @@ from jupyter_govdata.query.outline import (
     segments,
     word,
 )
-from jupyter_govdata.query.scope import Known, KnownColumn, Scope, output_name, scope_at_cursor
-from jupyter_govdata.query.tokens import Token, is_plain_name
+from jupyter_govdata.query.text.scope import Known, KnownColumn, Scope, output_name, scope_at_cursor
+from jupyter_govdata.query.text.tokens import Token, is_plain_name
 
 LIMIT = 500
 """Proposals at most; IPython shows no more."""

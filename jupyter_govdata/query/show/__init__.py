@@ -1,0 +1,1 @@
+"""Results as tables of text and HTML. Runs in the kernel. Pure."""
