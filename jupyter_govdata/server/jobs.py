@@ -201,9 +201,7 @@ class Jobs:
         """
         running = [job for job in self._jobs.values() if job.state == RUNNING]
         if sum(job.owner == owner for job in running) >= MAX_RUNNING or len(running) >= MAX_JOBS:
-            raise ProblemError(
-                429, "busy", "too many jobs are running", "wait for one, or stop it"
-            )
+            raise ProblemError(429, "busy", "too many jobs are running", "wait for one, or stop it")
         job = Job(owner, plan)
         self._jobs[job.id] = job
         try:
