@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from jupyter_govdata.session import Session, connect
-from tests.browser.desk import CHROMIUM, MINUTE
+from jupyter_govdata.session import Session
+from tests import steward
+from tests.browser.desk import CHROMIUM, MINUTE, Desk
+from tests.browser.desk import desk as seat
 from tests.browser.lab import Lab
 from tests.browser.world import build
+
+dina = steward.dina
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +36,22 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def dina(lake: Path) -> Iterator[Session]:
-    """The steward, who works elsewhere; her session keeps the gateway running."""
-    with connect(lake, user="dina") as session:
-        yield session
-
-
-@pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory, lake: Path, dina: Session) -> Iterator[Lab]:
     """The JupyterLab of Ana."""
     who = {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
     with Lab(tmp_path_factory.mktemp("ana"), who) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def place(browser: Browser, lab: Lab) -> Iterator[Desk]:
+    """Ana before one page, for all tests of the module: loading JupyterLab takes longest."""
+    with seat(browser, lab) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(place: Desk) -> Iterator[Desk]:
+    """Her desk, which everybody leaves empty."""
+    yield place
+    place.leave()

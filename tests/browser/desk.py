@@ -24,6 +24,12 @@ THEMES = {
 }
 """Light comes last: a test that goes through all leaves the page as it was."""
 MINUTE = 60_000
+OURS = "/jupyter-govdata/static/"
+"""In the address of every script of ours."""
+UPSTREAM = ("Canceled future for", "_runOnIdleTime")
+"""How JupyterLab itself fails, at any time later, where a notebook is closed while its kernel
+starts or runs, or before all of its cells are drawn.
+"""
 
 # UPSTREAM: a command run before the kernel is connected may never end, so nothing awaits one.
 IDLE = """() => {
@@ -31,6 +37,25 @@ IDLE = """() => {
   return k && k.connectionStatus === 'connected' && k.status === 'idle' && !k.hasPendingInput; }"""
 RAN = """() => [...window.jupyterapp.shell.currentWidget.model.cells].every(
   c => c.type !== 'code' || !c.sharedModel.getSource() || c.executionCount !== null)"""
+PAINT = """async ([folder, name, light]) => {
+  const link = [...document.querySelectorAll('link[rel=stylesheet]')].find(
+    one => /\\/theme-[a-z-]+-extension\\/index.css/.test(one.href));
+  const href = link.href.replace(/theme-[a-z-]+-extension/, folder);
+  if (link.href !== href) {
+    await new Promise(done => {
+      link.addEventListener('load', done, { once: true });
+      link.href = href;
+    });
+  }
+  document.body.dataset.jpThemeName = name;
+  document.body.dataset.jpThemeLight = light;
+  document.body.style.colorScheme = light === 'true' ? 'light' : 'dark';
+}"""
+LOOKS = {
+    "dark": ("theme-dark-extension", "false"),
+    "contrast": ("theme-dark-high-contrast-extension", "false"),
+    "light": ("theme-light-extension", "true"),
+}
 CLOSE = """() => {
   for (const one of [...window.jupyterapp.shell.widgets('main')]) {
     if (one.context) { one.context.model.dirty = false; }
@@ -78,9 +103,13 @@ class Desk:
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
     def pictures(self, name: str) -> None:
-        """Take the state in three themes."""
-        for theme in THEMES:
-            self.theme(theme)
+        """Take the state in three themes.
+
+        Their style sheets are put in place as themes are, without the splash that JupyterLab
+        shows while it changes its theme: that would be most of the time of a test.
+        """
+        for theme, (folder, light) in LOOKS.items():
+            self.page.evaluate(PAINT, [folder, THEMES[theme], light])
             self.picture(f"{name}-{theme}")
 
     def violations(self, *selectors: str) -> list[str]:
@@ -91,13 +120,11 @@ class Desk:
     # Notebooks.
 
     def open(self, name: str, *sources: str, content: dict[str, Any] | None = None) -> None:
-        """Write a notebook, open it and wait for its kernel."""
+        """Write a notebook, open it and wait for its kernel; in the page as it stands, if any."""
         self.lab.write(name, content or cells(*sources))
-        self.reopen(name)
-
-    def open_beside(self, name: str, *sources: str) -> None:
-        """Write a notebook and open it in the page as it stands."""
-        self.lab.write(name, cells(*sources))
+        if not self.page.url.startswith(self.lab.url):
+            self.reopen(name)
+            return
         self.command("docmanager:open", path=name)
         self.page.wait_for_function(
             f"name => ({IDLE})() && window.jupyterapp.shell.currentWidget.context.path === name",
@@ -180,6 +207,19 @@ class Desk:
         self.panel.get_by_role("button", name="Clear all filters").first.click()
         self.row("trials.asked").wait_for()
 
+    def leave(self) -> None:
+        """Close everything in the main area, and end what runs; nothing may have failed.
+
+        Raises:
+            AssertionError: A script of the page failed.
+        """
+        self.page.evaluate(CLOSE)
+        self.lab.stop_kernels()
+        stacks = [f"{e.message}\n{e.stack}" for e in self.errors]
+        self.errors.clear()
+        failed = [s for s in stacks if OURS in s or not any(theirs in s for theirs in UPSTREAM)]
+        assert not failed, "\n".join(failed)
+
     def catalog(self) -> None:
         self.command("govdata:open-catalog")
         self.tree.wait_for()
@@ -221,7 +261,8 @@ class Desk:
 
     def bodies(self) -> str:
         """Everything that our routes answered so far."""
-        return "\n".join(r.text() for r in self.said if r.ok)
+        # One that was called off has no body.
+        return "\n".join(r.text() for r in self.said if r.ok and r.request.failure is None)
 
 
 @contextmanager
@@ -243,6 +284,7 @@ def desk(browser: Browser, lab: Lab, width: int = 1280, height: int = 860) -> It
         yield made
     finally:
         made.picture(f"last-{lab.folder.name}")
-        context.close()
-        lab.stop_kernels()
-    assert not made.errors, made.errors
+        try:
+            made.leave()
+        finally:
+            context.close()

@@ -69,6 +69,7 @@ class Lab:
     port: int = field(default_factory=free_port)
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     process: subprocess.Popen[bytes] | None = None
+    _said: threading.Event = field(default_factory=threading.Event)
 
     @property
     def root(self) -> Path:
@@ -78,7 +79,8 @@ class Lab:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> Lab:
+    def launch(self) -> Lab:
+        """Start the process; `__enter__` waits for it."""
         self.root.mkdir(parents=True, exist_ok=True)
         places = {name: str(self.folder / name.lower()) for name in _PLACES}
         news = Path(places["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab" / "apputils-extension"
@@ -103,7 +105,6 @@ class Lab:
             "--LabApp.expose_app_in_browser=True",
             "--JupyterNotebookApp.expose_app_in_browser=True",
         ]
-        said = threading.Event()
         self.process = subprocess.Popen(
             command,
             env={**inherited, **places, **self.environment},
@@ -111,9 +112,7 @@ class Lab:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        threading.Thread(target=self._keep_log, args=(self.process, said), daemon=True).start()
-        assert said.wait(60), f"JupyterLab did not start:\n{self.log()[-3000:]}"
-        self._wait()
+        threading.Thread(target=self._keep_log, args=(self.process,), daemon=True).start()
         return self
 
     def stop(self) -> None:
@@ -127,7 +126,11 @@ class Lab:
                 self.process.wait(10)
 
     def __enter__(self) -> Lab:
-        return self.start()
+        if self.process is None:
+            self.launch()
+        assert self._said.wait(60), f"JupyterLab did not start:\n{self.log()[-3000:]}"
+        self._wait()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -153,15 +156,15 @@ class Lab:
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")
 
-    def _keep_log(self, process: subprocess.Popen[bytes], said: threading.Event) -> None:
+    def _keep_log(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout
         with process.stdout as lines, (self.folder / "server.log").open("ab") as log:
             for line in lines:
                 log.write(line)
                 log.flush()
                 if b"is running at" in line:
-                    said.set()
-        said.set()  # it ended, and `_wait` says so
+                    self._said.set()
+        self._said.set()  # it ended, and `_wait` says so
 
     def _wait(self) -> None:
         # It says that it runs a moment before it listens.

@@ -40,7 +40,7 @@ def labs(
         who: Lab(tmp_path_factory.mktemp(who), {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": who})
         for who in ("ana", "dina")
     }
-    with made["ana"], made["dina"]:
+    with made["ana"].launch(), made["dina"].launch():  # both at once
         yield made
 
 
@@ -64,7 +64,7 @@ def test_first_open_lists_what_one_may_see_and_how(ana: Desk) -> None:
     expect(ana.row("trials.patients")).to_contain_text("masked")
     expect(ana.row("trials.asked")).to_contain_text("request")
     expect(ana.row("trials.types")).to_contain_text("all")
-    ana.picture("catalog-first-open")
+    ana.pictures("catalog-first-open")
 
 
 def test_filter_finds_columns_and_says_so(ana: Desk) -> None:
@@ -73,7 +73,7 @@ def test_filter_finds_columns_and_says_so(ana: Desk) -> None:
     expect(ana.row("trials.patients")).to_contain_text("birth")
     ana.find.fill("no such thing")
     expect(ana.panel.get_by_text("Nothing found")).to_be_visible()
-    ana.picture("catalog-nothing-found")
+    ana.pictures("catalog-nothing-found")
     ana.panel.get_by_role("button", name="Clear all filters").click()
     expect(ana.row("trials.asked")).to_be_visible()
     ana.panel.get_by_label("I may read").check()
@@ -81,7 +81,7 @@ def test_filter_finds_columns_and_says_so(ana: Desk) -> None:
     ana.panel.get_by_role("button", name="Filters").click()
     ana.panel.get_by_role("group", name="Modality").get_by_label("omics").check()
     expect(ana.tree.get_by_role("treeitem")).to_have_count(2)
-    ana.picture("catalog-facets")
+    ana.pictures("catalog-facets")
 
 
 def test_keyboard_alone_opens_columns_and_card(ana: Desk) -> None:
@@ -108,15 +108,15 @@ def test_card_tells_masks_filter_and_policy_and_previews_governed_rows(ana: Desk
     card.get_by_text("Preview", exact=True).click()
     first = card.get_by_role("cell").first
     expect(first).to_contain_text("p_")
-    ana.picture("catalog-card")
+    ana.pictures("catalog-card-narrow")
     card.get_by_role("button", name="Open in a tab").click()
     expect(ana.wide.get_by_role("heading", name="Lineage")).to_be_visible()
     expect(ana.wide.get_by_role("columnheader").first).to_be_visible()
-    ana.picture("catalog-card-wide")
+    ana.pictures("catalog-card-wide")
 
 
 def test_inserted_query_runs_in_the_kernel(ana: Desk) -> None:
-    ana.open_beside("query.ipynb", "")
+    ana.open("query.ipynb", "")
     ana.show("trials.types").get_by_role("button", name="Insert query").click()
     ana.page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets.length === 2"
@@ -125,11 +125,11 @@ def test_inserted_query_runs_in_the_kernel(ana: Desk) -> None:
     assert ana.source(1) == "%%govsql\nSELECT *\nFROM trials.types\nLIMIT 20"
     ana.run_all()
     assert "4611686018427387905" in ana.outputs()
-    ana.picture("catalog-query-ran")
+    ana.pictures("catalog-query-ran")
 
 
 def test_name_is_dragged_onto_a_cell(ana: Desk) -> None:
-    ana.open_beside("dragged.ipynb", "")
+    ana.open("dragged.ipynb", "")
     ana.row("trials.types").drag_to(ana.page.locator(".jp-Cell .cm-content").first)
     ana.page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets[0]"
@@ -138,7 +138,7 @@ def test_name_is_dragged_onto_a_cell(ana: Desk) -> None:
 
 
 def test_version_is_pinned_compared_and_cited(ana: Desk, steward: Session) -> None:
-    ana.open_beside("pinned.ipynb", "")
+    ana.open("pinned.ipynb", "")
     steward.load(pa.table({"n": pa.array([4], pa.int64())}), "trials.growing", mode="append")
     card = ana.show("trials.growing")
     ana.page.locator(".jp-Cell .cm-content").click()
@@ -154,7 +154,7 @@ def test_version_is_pinned_compared_and_cited(ana: Desk, steward: Session) -> No
     oldest.get_by_role("button", name="Compare").click()
     card.locator(".jp-GovCatalog-timeline > li").first.get_by_role("button").last.click()
     expect(card.get_by_role("region", name="Comparison")).to_contain_text("1 row added")
-    ana.picture("catalog-versions-compared")
+    ana.pictures("catalog-versions-compared")
     card.get_by_role("button", name="Cite").click()
     expect(ana.page.get_by_text("The citation is in the clipboard.")).to_be_visible()
     assert "trials.growing" in ana.page.evaluate("() => navigator.clipboard.readText()")
@@ -202,18 +202,18 @@ def test_files_are_shown_as_small_pictures_where_they_are_pictures(ana: Desk) ->
 def test_request_is_approved_by_another_person_and_the_query_works(
     ana: Desk, browser: Browser, labs: dict[str, Lab]
 ) -> None:
-    ana.open_beside("asked.ipynb", "")
+    ana.open("asked.ipynb", "")
     ana.purpose("model_training")
     card = ana.show("trials.asked")
     card.get_by_role("button", name="Request access").click()
     dialog = ana.page.get_by_role("dialog")
     expect(dialog.get_by_role("combobox", name="Purpose")).to_have_value("model_training")
     dialog.get_by_label("Why you need it").fill("margins <img src=x onerror=alert(1)>")
-    ana.picture("catalog-request-dialog")
+    ana.pictures("catalog-request-dialog")
     dialog.get_by_role("button", name="Send request").click()
     expect(card.get_by_role("button", name="Requested")).to_be_disabled()
     expect(ana.row("trials.asked")).to_contain_text("requested")
-    ana.picture("catalog-requested")
+    ana.pictures("catalog-requested")
     with desk(browser, labs["dina"]) as dina:
         dina.browse()
         dina.panel.get_by_role("tab", name="Requests").click()
@@ -222,7 +222,7 @@ def test_request_is_approved_by_another_person_and_the_query_works(
         approve = waiting.get_by_role("button", name="Approve")
         expect(approve).to_be_disabled()
         waiting.get_by_label("Reason").fill("protocol 7")
-        dina.picture("catalog-inbox")
+        dina.pictures("catalog-inbox")
         approve.click()
         expect(waiting).to_have_count(0)
     told = "You have access to trials.asked for model_training."
@@ -230,7 +230,7 @@ def test_request_is_approved_by_another_person_and_the_query_works(
     expect(ana.row("trials.asked")).not_to_contain_text("request")
     ana.panel.get_by_role("tab", name="Requests").click()
     expect(ana.panel.get_by_role("region", name="My requests")).to_contain_text("protocol 7")
-    ana.picture("catalog-request-approved")
+    ana.pictures("catalog-request-approved")
     ana.command("govdata:insert-query", asset="trials.asked")
     ana.page.wait_for_function(
         "() => window.jupyterapp.shell.currentWidget.content.widgets.length === 2"
@@ -249,7 +249,7 @@ def test_text_of_producers_stays_text_everywhere(ana: Desk) -> None:
     card.get_by_text("Lineage", exact=True).click()
     expect(card.locator(".jp-GovCatalog-drawing img, .jp-GovCatalog-notice").first).to_be_visible()
     ana.row("trials.evil").hover()
-    ana.picture("catalog-stored-xss")
+    ana.pictures("catalog-stored-xss")
     assert ana.panel.locator("img[src='x'], script").count() == 0
     assert not ana.page.evaluate("() => Boolean(window.__ran)")
 

@@ -51,11 +51,18 @@ def lab(tmp_path_factory: pytest.TempPathFactory, team: Team) -> Iterator[Lab]:
         yield made
 
 
-@pytest.fixture
-def ana(browser: Browser, lab: Lab) -> Iterator[Desk]:
+@pytest.fixture(scope="module")
+def seat(browser: Browser, lab: Lab) -> Iterator[Desk]:
     with desk(browser, lab) as made:
         made.browse()
         yield made
+
+
+@pytest.fixture
+def ana(seat: Desk) -> Iterator[Desk]:
+    seat.tidy()
+    yield seat
+    seat.page.unroute_all()
 
 
 def test_gateway_that_stops_is_told_and_its_return_is_noticed(ana: Desk, team: Team) -> None:
@@ -140,7 +147,7 @@ def test_hundred_thousand_assets_stay_light(ana: Desk, capsys: pytest.CaptureFix
     ana.page.keyboard.press("End")
     expect(ana.row("lab199.assay_00499")).to_be_visible()
     assert ana.tree.get_by_role("treeitem").count() < 100
-    ana.picture("catalog-hundred-thousand")
+    ana.pictures("catalog-hundred-thousand")
     spent = [
         ana.page.evaluate(KEYSTROKE, [text, wanted])
         for text, wanted in (

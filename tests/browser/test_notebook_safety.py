@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from jupyter_govdata.model.stamp import STAMP_MIME
 from jupyter_govdata.session import Session
-from tests.browser.desk import MINUTE
+from tests.browser.desk import MINUTE, Desk
 from tests.browser.desk import desk as seat
 from tests.browser.lab import Lab, cells
 from tests.browser.world import COUNT, LOAD
@@ -34,7 +34,7 @@ def poisoned(value: Any) -> Any:
 
 
 @pytest.mark.attack("T76", surface="stored")
-def test_stamp_of_a_stranger_is_text_and_nothing_else(lab: Lab, browser: Browser) -> None:
+def test_stamp_of_a_stranger_is_text_and_nothing_else(desk: Desk) -> None:
     cell = ran(id="evil")
     body = poisoned(cell.outputs[0].data[STAMP_MIME])
     for receipt in body["receipts"]:
@@ -50,35 +50,34 @@ def test_stamp_of_a_stranger_is_text_and_nothing_else(lab: Lab, browser: Browser
         told = {"govdata": {"at": EVIL, "seconds": EVIL, "rows_scanned": EVIL, "source": EVIL}}
         output = {"output_type": "display_data", "data": data, "metadata": told}
         content["cells"].append(code | {"outputs": [output]})
-    with seat(browser, lab) as desk:
-        desk.open("stranger.ipynb", content=content)
-        stamps = desk.page.locator(".jp-govdata-stamp")
-        expect(stamps).to_have_count(3)
-        for place in range(2):
-            stamps.nth(place).locator("summary").click()
-            expect(stamps.nth(place).locator(".jp-govdata-receipt")).to_contain_text(EVIL)
-        expect(stamps.nth(2)).to_contain_text("cannot be read")
-        panel = desk.notebook_panel()
-        expect(panel.locator(".jp-govdata-nb-cell").first).to_be_visible()
-        assert stamps.locator("img, script, b").count() == 0
-        assert panel.locator("img, script, b").count() == 0
-        desk.pictures("notebook-stranger")
-        assert desk.page.evaluate("() => window.hit") is None
-        assert desk.violations(".jp-govdata-stamp", ".jp-govdata-notebook") == []
+    desk.open("stranger.ipynb", content=content)
+    stamps = desk.page.locator(".jp-govdata-stamp")
+    expect(stamps).to_have_count(3)
+    for place in range(2):
+        stamps.nth(place).locator("summary").click()
+        expect(stamps.nth(place).locator(".jp-govdata-receipt")).to_contain_text(EVIL)
+    expect(stamps.nth(2)).to_contain_text("cannot be read")
+    panel = desk.notebook_panel()
+    expect(panel.locator(".jp-govdata-nb-cell").first).to_be_visible()
+    assert stamps.locator("img, script, b").count() == 0
+    assert panel.locator("img, script, b").count() == 0
+    desk.pictures("notebook-stranger")
+    assert desk.page.evaluate("() => window.hit") is None
+    assert desk.violations(".jp-govdata-stamp", ".jp-govdata-notebook") == []
 
 
 @pytest.mark.attack("T78", "T84", surface="stored")
-def test_forged_stamp_is_called_forged(lab: Lab, browser: Browser) -> None:
+def test_forged_stamp_is_called_forged(desk: Desk) -> None:
     forged = notebook(query_cell("SELECT 1", stamp("SELECT 1", {"trials.patients": 11}), id="f"))
-    with seat(browser, lab) as desk:
-        desk.open("forged.ipynb", content=cells() | {"cells": forged.cells})
-        panel = desk.notebook_panel()
-        expect(panel.locator(".jp-govdata-nb-cell")).to_contain_text("not replayable")
-        desk.pictures("notebook-forged")
+    desk.open("forged.ipynb", content=cells() | {"cells": forged.cells})
+    panel = desk.notebook_panel()
+    expect(panel.locator(".jp-govdata-nb-cell")).to_contain_text("not replayable")
+    desk.pictures("notebook-forged")
 
 
-def test_panel_is_usable_by_keyboard_and_narrow(lab: Lab, browser: Browser) -> None:
-    with seat(browser, lab, width=900, height=700) as desk:
+def test_panel_is_usable_by_keyboard_and_narrow(desk: Desk) -> None:
+    desk.page.set_viewport_size({"width": 900, "height": 700})
+    try:
         desk.open("narrow.ipynb", LOAD, COUNT)
         desk.run_all()
         panel = desk.notebook_panel()
@@ -102,6 +101,11 @@ def test_panel_is_usable_by_keyboard_and_narrow(lab: Lab, browser: Browser) -> N
         assert any(text.startswith("Cell 2") for text in seen)
         desk.page.keyboard.press("Enter")
         desk.pictures("notebook-narrow")
+    finally:
+        desk.page.set_viewport_size({"width": 1280, "height": 860})
+        desk.page.evaluate(
+            "() => { document.getElementById('jp-govdata-notebook').style.width = ''; }"
+        )
 
 
 def test_notebook_of_a_server_without_a_gateway_says_so(tmp_path: Path, browser: Browser) -> None:

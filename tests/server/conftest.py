@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_govdata.session import Session, connect
+from jupyter_govdata.session import Session
+from tests import steward
 from tests.server.jupyter import Server
 from tests.server.world import build
+
+dina = steward.dina
 
 PEOPLE = """
 from jupyter_server.auth import Authorizer, IdentityProvider, User
@@ -46,13 +49,6 @@ c.GovDataExtension.sign_in = sign_in
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One lake for all tests of the room; only `trials.growing` and requests change in it."""
     return build(tmp_path_factory.mktemp("lake"))
-
-
-@pytest.fixture(scope="session")
-def dina(lake: Path) -> Iterator[Session]:
-    """The steward, in a kernel of her own; keeps the gateway running."""
-    with connect(lake, user="dina") as session:
-        yield session
 
 
 @pytest.fixture(scope="session")
