@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -110,15 +111,42 @@ class Discovery:
             special = self._groups[i].special
             together[self._evaluator.index.for_principal(special, ask.principal)].append(i)
         for positions, members in together.items():
-            policies = self._evaluator.slice_of(positions)
-            requests = [
-                request_of(ask, ACTION, EntityRef("Asset", self._groups[i].name)) for i in members
-            ]
-            permits = evaluate(policies.permits, entities, requests)
-            forbids = evaluate(policies.forbids, entities, requests)
-            for i, permit, forbid in zip(members, permits, forbids, strict=True):
-                granted = permit.satisfied or self._groups[i].general & satisfied
-                answers[i] = bool(granted) and not forbid.satisfied and not forbid.errored
+            for alone in self._apart(positions, members):
+                known = entities if alone is None else self._own(alone, ask)
+                chosen = members if alone is None else [alone]
+                self._decide(ask, positions, chosen, known, satisfied, answers)
+
+    def _apart(self, positions: tuple[int, ...], members: list[int]) -> Sequence[int | None]:
+        """Return the groups that are asked one by one; a single None where all go together.
+
+        SECURITY: a policy that looks into another asset than the one asked about errs, and so
+        denies, where that asset is not there; none may be there for another's sake.
+        """
+        elsewhere = any(self._likeness.reads(p).elsewhere for p in positions)
+        return members if elsewhere else (None,)
+
+    def _own(self, group: int, ask: Question) -> EntityHandle:
+        card = self._evaluator.assets[self._groups[group].name]
+        return self._evaluator.entities(card, namespace_in(card.name), ask.principal)
+
+    def _decide(
+        self,
+        ask: Question,
+        positions: tuple[int, ...],
+        members: Sequence[int],
+        entities: EntityHandle,
+        satisfied: frozenset[str],
+        answers: Mask,
+    ) -> None:
+        policies = self._evaluator.slice_of(positions)
+        requests = [
+            request_of(ask, ACTION, EntityRef("Asset", self._groups[i].name)) for i in members
+        ]
+        permits = evaluate(policies.permits, entities, requests)
+        forbids = evaluate(policies.forbids, entities, requests)
+        for i, permit, forbid in zip(members, permits, forbids, strict=True):
+            granted = permit.satisfied or self._groups[i].general & satisfied
+            answers[i] = bool(granted) and not forbid.satisfied and not forbid.errored
 
     @cached_property
     def _groups(self) -> tuple[_Group, ...]:

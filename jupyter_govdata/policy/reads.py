@@ -29,6 +29,7 @@ class Reads:
         tags: Tags of the resource itself.
         attributes: Attributes of the resource itself; of a row these are columns.
         everything: Nothing is known but that.
+        elsewhere: A resource that is named may be looked into, which is not the one asked about.
     """
 
     card: frozenset[str] = frozenset()
@@ -36,6 +37,7 @@ class Reads:
     tags: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
     everything: bool = False
+    elsewhere: bool = False
 
     @property
     def nothing(self) -> bool:
@@ -56,6 +58,7 @@ def union(reads: Iterable[Reads]) -> Reads:
         tags=frozenset().union(*(r.tags for r in found)),
         attributes=frozenset().union(*(r.attributes for r in found)),
         everything=any(r.everything for r in found),
+        elsewhere=any(r.elsewhere for r in found),
     )
 
 
@@ -76,6 +79,7 @@ class _Reader:
         self._tags: set[str] = set()
         self._attributes: set[str] = set()
         self._everything = False
+        self._elsewhere = False
 
     def result(self) -> Reads:
         return Reads(
@@ -84,6 +88,7 @@ class _Reader:
             frozenset(self._tags),
             frozenset(self._attributes),
             self._everything,
+            self._elsewhere,
         )
 
     def visit(self, expr: Json) -> None:
@@ -107,6 +112,12 @@ class _Reader:
             self._tag(body)
         elif name == "is" and body.get("left") == _RESOURCE and "in" not in body:
             return  # what kind of thing is asked about is known from the question
+        elif name in ("==", "!=", "in") and body.get("left") in (_RESOURCE, _ASSET):
+            # What it is compared with is only named, so it need not be there.
+            elsewhere = self._elsewhere
+            self.visit(list(body.values()))
+            if _is_literal(body.get("right")):
+                self._elsewhere = elsewhere
         else:
             for part in body.values():
                 self.visit(part)
@@ -140,6 +151,13 @@ class _Reader:
         elif isinstance(value, dict):
             entity = value.get("__entity")
             if entity is not None and entity.get("type") not in _SAME_EVERYWHERE:
-                self._everything = True
+                self._everything = self._elsewhere = True
             for part in value.values():
                 self._literal(part)
+
+
+def _is_literal(expr: Json) -> bool:
+    """Return whether an expression is a value, or a set of values, as they are written."""
+    if not isinstance(expr, dict):
+        return False
+    return "Value" in expr or ("Set" in expr and all(_is_literal(part) for part in expr["Set"]))

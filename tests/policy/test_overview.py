@@ -273,3 +273,30 @@ def test_what_a_condition_reads_of_its_resource_is_known_or_everything(condition
     assert reads_of(found).everything == expected.everything
     if not expected.everything:
         assert reads_of(found) == expected
+
+
+@pytest.mark.parametrize("who", ["ana", "dina"])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'Asset::"a.one".owner == principal',
+        'principal in Asset::"a.one".steward',
+        'Asset::"a.one".hasTag("modality")',
+        'Asset::"a.one" in Namespace::"a"',
+        '[Asset::"a.one"].contains(resource)',
+        'resource in [Asset::"a.one", Namespace::"b"]',
+        'resource != Asset::"a.one" && Asset::"a.one" has owner',
+    ],
+)
+@pytest.mark.parametrize("effect", ["permit", "forbid"])
+def test_policy_that_looks_into_another_asset_says_the_same_of_many(
+    effect: str, condition: str, who: str
+) -> None:
+    always = OPEN[0] if effect == "forbid" else ""
+    text = (
+        f'{always}@id("p") {effect} (principal, action == Action::"discover", resource) '
+        f"when {{ {condition} }};"
+    )
+    cards = {name: Asset(name, owner="ana", tags={"modality": "ct"}) for name in NAMES}
+    engine = PolicyEngine(1, governance(text), cards)
+    assert shared(engine, who, "research") == separate(engine, who, "research")
