@@ -23,6 +23,7 @@ from rich.progress import (
 from jupyter_govdata.cli.options import add_session_options, open_session
 from jupyter_govdata.files.download import FilesProgress, OnProgress
 from jupyter_govdata.files.fileset import FileSet
+from jupyter_govdata.files.show import sum_text
 from jupyter_govdata.session import Session
 
 
@@ -75,7 +76,7 @@ def _ls(options: argparse.Namespace) -> int:
         # Sizes that the inventory does not know cost a call each; who needs them takes `--json`.
         for path, size, _, kind in files.listing():
             print(f"{'?' if size is None else f'{size:,}':>14}  {kind:<8} {path}")
-        print(repr(files).splitlines()[-2], file=sys.stderr)
+        print(sum_text(files), file=sys.stderr)
     return 0
 
 

@@ -65,6 +65,14 @@ def set_html(files: Shown) -> str:
     return listing_html(_HEADER, rows, notes) if rows else framed(notes_html(notes))
 
 
+def sum_text(files: Shown) -> str:
+    """Return how many files there are, of what and for what, in one line."""
+    formats = ", ".join(f"{n:,} {name or 'of unknown format'}" for name, n in files.formats.items())
+    kinds = f" ({formats})" if formats else ""
+    total = files_text(len(files), files.bytes)
+    return f"{total}{kinds} of {files.asset}, for {files.purpose or 'no purpose'}"
+
+
 def _rows(files: Shown) -> list[tuple[str, str, str]]:
     # To look at a set opens no file: a size that the inventory does not know stays open.
     first = islice(files.listing(), SHOWN)
@@ -73,13 +81,8 @@ def _rows(files: Shown) -> list[tuple[str, str, str]]:
 
 def _notes(files: Shown) -> list[str]:
     more = len(files) - SHOWN
-    formats = ", ".join(f"{n:,} {name or 'of unknown format'}" for name, n in files.formats.items())
-    kinds = f" ({formats})" if formats else ""
     notes = [f"... and {more:,} more"] if more > 0 else []
-    notes.append(
-        f"{files_text(len(files), files.bytes)}{kinds} of {files.asset}, for "
-        f"{files.purpose or 'no purpose'}"
-    )
+    notes.append(sum_text(files))
     if files.dropped:
         names = ", ".join(files.dropped[:3]) + (" ..." if len(files.dropped) > 3 else "")
         notes.append(f"{len(files.dropped):,} of the manifest permitted no more: {names}")
