@@ -28,7 +28,7 @@ from jupyter_govdata.errors import (
 )
 from jupyter_govdata.model.files import TableFiles
 from jupyter_govdata.model.predicate import TRUE
-from jupyter_govdata.model.scan import ScanRequest, flatten
+from jupyter_govdata.model.scan import FlatScan, ScanRequest, flatten
 from jupyter_govdata.model.stamp import Receipt
 from jupyter_govdata.model.wire import canonical_json, receipt_from_wire, request_to_wire
 from jupyter_govdata.model.wire_files import table_files_from_wire
@@ -42,6 +42,10 @@ _CHANNEL: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 ]
+_SMALL_ROWS = 16_384
+_SMALL_BYTES = 1 << 20
+"""A stream of at most so many rows and bytes would have come faster in one message."""
+
 # UPSTREAM: buffers stand where the message has them; Acero, which DuckDB reads tables through,
 # complains about that on the terminal.
 _ALIGNED = pa.ipc.IpcReadOptions(ensure_alignment=pa.ipc.Alignment.DataTypeSpecific)
@@ -129,7 +133,7 @@ class Connection:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._client: flight.FlightClient | None = None
-        self._streamed: set[tuple[str, bool]] = set()
+        self._large: dict[tuple[str, bool], bool] = {}
 
     def __repr__(self) -> str:
         return "Connection(...)"
@@ -217,24 +221,24 @@ class Connection:
     def open(self, request: ScanRequest) -> Opened:
         """Start a scan in one call.
 
-        A small one, or one whose answer the client knows, comes whole; a large one as a stream. If
-        a like scan of the asset was large the last time, it is asked for as a stream at once.
+        A small one, or one whose answer the client knows, comes whole; a large one as a stream.
+        Which it will be is guessed by the last like scan of the asset; all of an asset that was
+        never read is asked for as a stream, so that its first rows do not wait for others.
 
         Raises:
             GovDataError: Whatever the gateway answers.
         """
         message = request_to_wire(request)
         scan = flatten(request.fragment)
-        like = scan.asset, scan.predicate == TRUE
-        if like in self._streamed and not request.known:
+        like = _like(scan)
+        if self._large.get(like, like[1]) and not request.known:
             return self._open_stream(message)
         answer = self._one_message("scan", message)
         size = int.from_bytes(answer[:4], "big")
         head = json.loads(answer[4 : 4 + size].to_pybytes())
         rows = pa.ipc.open_stream(answer[4 + size :], options=_ALIGNED)
         tickets = _tickets(head)
-        if tickets:
-            self._streamed.add(like)
+        self._large[like] = bool(tickets)
         return Opened(
             schema=rows.schema,
             receipt=receipt_from_wire(head["receipt"]),
@@ -245,6 +249,11 @@ class Connection:
             same=head["same"] is True,
             files=_files(head),
         )
+
+    def note(self, request: ScanRequest, rows: int, size: int) -> None:
+        """Remember how large a stream was: the next like one comes in the better way."""
+        large = rows > _SMALL_ROWS or size > _SMALL_BYTES
+        self._large[_like(flatten(request.fragment))] = large
 
     def _open_stream(self, message: bytes) -> Opened:
         ticket = flight.Ticket(b"scan:" + message)
@@ -357,3 +366,9 @@ def _files(head: Mapping[str, Any]) -> TableFiles | None:
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+
+
+def _like(scan: FlatScan) -> tuple[str, bool]:
+    """Return what scans of one size have in common: the asset, and whether all of it is read."""
+    picked = scan.predicate != TRUE or scan.limit is not None or scan.summary is not None
+    return scan.asset, not picked

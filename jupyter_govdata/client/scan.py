@@ -33,6 +33,7 @@ class FlightScan:
 
     def __init__(self, connection: Connection, request: ScanRequest) -> None:
         self._connection = connection
+        self._request = request
         opened = connection.open(request)
         self.schema: pa.Schema = opened.schema
         self.receipts: list[Receipt] = [opened.receipt]
@@ -81,6 +82,8 @@ class FlightScan:
                 except StopIteration:
                     if not complete:
                         raise ProtocolError("a scan ended without its receipt") from None
+                    if len(self._parts) == 1:
+                        self._connection.note(self._request, self.rows, self.bytes)
                     return
                 except pa.ArrowException as exc:
                     if self._stopped.is_set():

@@ -23,7 +23,7 @@ WHOLE_ROWS = 65_536
 PICKED_ROWS = 1_000_000
 WHOLE_BYTES = 4 << 20
 """Scans of at most so many planned rows, more if the user picks some of them, and of so many Arrow
-bytes are answered in one message."""
+bytes are answered in one message. Under a row filter, shown rows count instead."""
 WHOLE_SECONDS = 2.0
 """What takes longer comes as a stream, which its reader can stop."""
 HEAD_BYTES = 4
@@ -62,14 +62,17 @@ def whole(scans: Scans, prepared: PreparedScan) -> list[pa.RecordBatch] | None:
     # SECURITY: under a row filter, planned rows would tell of hidden ones (T31): only shown ones
     # count there.
     most = PICKED_ROWS if picked else WHOLE_ROWS
-    if prepared.plan.rows > most and not prepared.receipt.filtered:
+    first = flat.predicate == TRUE and flat.limit is not None and flat.limit <= WHOLE_ROWS
+    if prepared.plan.rows > most and not (prepared.receipt.filtered or first):
         return None
-    found, size = [], 0
+    found: list[pa.RecordBatch] = []
+    rows = size = 0
     batches = scans.stream(prepared, 0, lambda: time.monotonic() > until)
     try:
         for batch in batches:
+            rows += batch.num_rows
             size += batch.nbytes
-            if size > WHOLE_BYTES or time.monotonic() > until:
+            if rows > most or size > WHOLE_BYTES or time.monotonic() > until:
                 return None
             found.append(batch)
     except LimitError:

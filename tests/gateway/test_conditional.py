@@ -14,7 +14,7 @@ from jupyter_govdata.client.connection import Connection
 from jupyter_govdata.client.scan import FlightScan
 from jupyter_govdata.errors import GovDataError, StorageError
 from jupyter_govdata.model.predicate import Compare
-from jupyter_govdata.model.scan import Filter, Project, Scan, ScanRequest
+from jupyter_govdata.model.scan import Filter, Limit, Project, Scan, ScanRequest
 from tests.gateway.world import PATIENTS, POLICIES, World, make_world
 
 
@@ -112,11 +112,17 @@ def test_answer_that_depends_on_the_time_has_no_tag(world: World) -> None:
 
 def as_a_stream(connection: Connection) -> None:
     """Make the client ask as for an asset that was large the last time."""
-    connection._streamed.add(("trials.patients", True))
+    connection._large["trials.patients", True] = True
+
+
+def as_a_message(connection: Connection) -> None:
+    """Make the client ask as for an asset that was small the last time."""
+    connection._large["trials.patients", True] = False
 
 
 def test_small_answer_in_one_message_is_the_same_as_a_stream(world: World) -> None:
     ana, other = world.connect("ana"), world.connect("ana")
+    as_a_message(ana)
     as_a_stream(other)
     (whole, rows), (streamed, streamed_rows) = scan(ana), scan(other)
     assert not whole._parts  # a step of the protocol: everything came with the answer
@@ -135,7 +141,22 @@ def test_large_answer_comes_as_a_stream_of_its_tickets(world: World, rows: int, 
         stream, found = scan(dina, fragment=Scan("trials.large"))
         assert stream._parts
         assert found.num_rows == rows
-        assert ("trials.large", True) in dina._streamed
+        assert dina._large["trials.large", True]
+
+
+def test_small_asset_comes_as_a_stream_once_and_in_one_message_then(world: World) -> None:
+    ana = world.connect("ana")
+    (first, rows), (second, again) = scan(ana), scan(ana)
+    assert first._parts
+    assert not second._parts
+    assert rows.drop_columns("score").equals(again.drop_columns("score"))
+
+
+def test_first_rows_of_a_large_asset_come_in_one_message(world: World) -> None:
+    world.load("trials.large", pa.table({"n": range(1_100_000)}))
+    found, rows = scan(world.connect("dina"), fragment=Limit(Scan("trials.large"), 5))
+    assert not found._parts
+    assert rows.column("n").to_pylist() == [0, 1, 2, 3, 4]
 
 
 def test_few_rows_picked_from_a_large_asset_come_in_one_message(world: World) -> None:
@@ -153,8 +174,7 @@ def test_few_rows_picked_from_a_large_asset_come_in_one_message(world: World) ->
 def test_scan_whose_record_cannot_be_kept_answers_nothing(world: World, way: str) -> None:
     ana = world.connect("ana")
     first, _ = scan(ana)
-    if way == "stream":
-        as_a_stream(ana)
+    (as_a_stream if way == "stream" else as_a_message)(ana)
     broken = "CREATE TRIGGER full BEFORE INSERT ON govdata_audit BEGIN SELECT RAISE(ABORT, ''); END"
     with closing(sqlite3.connect(world.lake / "store.db", isolation_level=None)) as store:
         store.execute(broken)
