@@ -220,6 +220,7 @@ def test_long_query_shows_progress_and_stops_by_the_button(desk: Desk) -> None:
     badge = desk.page.locator(".jp-govdata-stamp summary")
     expect(badge).to_contain_text("interrupted")
     expect(desk.page.locator(".jp-Notebook")).not_to_contain_text("running for")
+    expect(desk.notebook_panel()).to_contain_text("the query was interrupted")
     desk.pictures("notebook-interrupted")
 
 

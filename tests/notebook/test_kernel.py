@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -94,6 +95,29 @@ def test_notebook_with_a_refused_query_fails_for_nbclient() -> None:
     nb = notebook_of("%load_ext jupyter_govdata", "%govdata nope")
     with pytest.raises(CellExecutionError, match="ConfigError"):
         run(nb)
+
+
+def test_completion_over_the_kernel_protocol_as_any_frontend_asks(shared_lake: Path) -> None:
+    """What VS Code, JupyterLab and the console send and get is this message and its reply."""
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(ROOT))
+    try:
+        setup = f"%load_ext jupyter_govdata\n%govdata connect {shared_lake} --as ana"
+        assert client.execute_interactive(setup, timeout=120)["content"]["status"] == "ok"
+        for text, wanted, never in (
+            ("%%govsql\nSELECT * FROM trials.", "patients", "hidden"),
+            ("%%govsql\nSELECT p. FROM trials.patients p", "age", "secret"),
+        ):
+            at = text.index(".") + 1
+            reply = client.complete(text, at, reply=True, timeout=60)["content"]
+            proposed = [
+                match.removeprefix(text[reply["cursor_start"] : at]) for match in reply["matches"]
+            ]
+            assert wanted in [match.rpartition(".")[2] for match in proposed]
+            assert never not in str(reply)
+            assert reply["cursor_end"] == at
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 def test_event_loop_runs_while_a_query_runs_in_a_thread(shared_lake: Path) -> None:
