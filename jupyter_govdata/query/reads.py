@@ -112,7 +112,6 @@ class Reads:
         except Exception as exc:
             # DuckDB would show it as text, with a Python traceback inside.
             failure = GatewayError("reading a scan failed", hint="run the query again")
-            failure.__cause__ = exc
             self.fail(failure)
             raise failure from exc
         finally:
