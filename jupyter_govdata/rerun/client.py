@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -14,6 +16,12 @@ from papermill.clientwrap import PapermillNotebookClient
 
 from jupyter_govdata.rerun.record import RunRecord
 from jupyter_govdata.rerun.resuming import Resumption
+
+KERNEL_STARTS = 3
+"""How often a kernel is started that dies before it says a word.
+
+Its five ports are chosen before it takes them; on a busy machine another program may be faster.
+"""
 
 _ASKING = "__import__('jupyter_govdata.rerun.asking', fromlist=['_']).{call}"
 
@@ -46,6 +54,22 @@ class RunClient(PapermillNotebookClient):
             self.nb.metadata["language_info"] = reply["content"]["language_info"]
             self.set_widgets_metadata()
         return self.nb
+
+    @contextmanager
+    def setup_kernel(self, **kwargs: Any) -> Iterator[None]:
+        """Start a kernel, again if it dies before it is ready; stop it afterwards."""
+        for left in reversed(range(KERNEL_STARTS)):
+            self.km = self.create_kernel_manager()
+            try:
+                self.start_new_kernel(**kwargs)
+                self.start_new_kernel_client()
+                break
+            except RuntimeError as exc:
+                if not left or not is_dead_at_start(exc):
+                    raise
+                self.log.warning("the kernel died before it was ready; it is started again")
+        with super().setup_kernel(**kwargs):
+            yield
 
     def papermill_execute_cells(self) -> None:
         """Run the cells in order until one fails; a cell that is ended from outside has failed."""
@@ -98,3 +122,8 @@ class RunClient(PapermillNotebookClient):
             return json.loads(ast.literal_eval(answer["data"]["text/plain"]))
         except (KeyError, SyntaxError, TypeError, ValueError):
             return None
+
+
+def is_dead_at_start(exc: RuntimeError) -> bool:
+    """Return whether an error of nbclient says that the kernel died before it was ready."""
+    return "Kernel died" in str(exc)

@@ -18,6 +18,7 @@ from papermill.iorw import write_ipynb
 
 from jupyter_govdata.errors import ConfigError
 from jupyter_govdata.model.pins import Pins
+from jupyter_govdata.rerun.client import is_dead_at_start
 from jupyter_govdata.rerun.comparing import compare
 from jupyter_govdata.rerun.engine import MUST, NO, RunOptions, all_completed
 from jupyter_govdata.rerun.entry import GovDataEngine
@@ -134,7 +135,7 @@ def _execute(
     except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as exc:
         return _one_line(exc)
     except RuntimeError as exc:
-        if "Kernel died" not in str(exc):
+        if not is_dead_at_start(exc):
             raise
         return f"the kernel did not start: {exc}"
     forget_now()

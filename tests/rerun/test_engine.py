@@ -84,8 +84,8 @@ def test_engine_by_papermills_command_line_pins_what_the_stamps_name(desk: Desk)
     assert all(c.metadata.jupyter.source_hidden for c in nb.cells)
     assert not journal_of(out).exists()
     again = start(desk, str(path), str(out), GOVDATA_PINS='{"v": 1}')
-    again.communicate(timeout=240)
-    assert again.returncode == 0
+    said = again.communicate(timeout=240)[0].decode()
+    assert again.returncode == 0, said
     newest = nbformat.read(out, as_version=4).metadata.jupyter_govdata["pins"]["assets"]
     assert newest != {"trials.wide": str(first)}
 
@@ -221,15 +221,49 @@ def test_engine_after_a_failing_cell_leaves_later_cells_pending(desk: Desk, tmp_
     assert journal_of(out).exists()
 
 
-def test_engine_with_a_kernel_that_does_not_start_completes_nothing(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def install_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Install a kernel of a name that runs Python code; its last argument is the connection."""
+
+    def install(name: str, code: str) -> None:
+        spec = tmp_path / "jupyter" / "kernels" / name
+        spec.mkdir(parents=True)
+        argv = [sys.executable, "-c", code, "-f", "{connection_file}"]
+        told = {"argv": argv, "display_name": name, "language": "python"}
+        (spec / "kernel.json").write_text(json.dumps(told))
+        monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+
+    return install
+
+
+def test_engine_starts_a_kernel_again_that_died_before_it_was_ready(
+    desk: Desk, tmp_path: Path, install_kernel: Callable[[str, str], None]
 ) -> None:
-    spec = tmp_path / "jupyter" / "kernels" / "broken"
-    spec.mkdir(parents=True)
-    argv = [sys.executable, "-c", "raise SystemExit(1)", "{connection_file}"]
-    told = {"argv": argv, "display_name": "broken", "language": "python"}
-    (spec / "kernel.json").write_text(json.dumps(told))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    starts = tmp_path / "starts"
+    starts.write_text("")
+    install_kernel(
+        "unlucky",
+        f"""
+with open({str(starts)!r}, "r+") as file:
+    before = file.read()
+    file.write("x")
+if len(before) < 2:
+    raise SystemExit(1)
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance()
+""",
+    )
+    out = tmp_path / "out.ipynb"
+    report = rerun(desk.notebook("unlucky", "1", "2"), out, kernel="unlucky")
+    assert not report.error
+    assert statuses(out) == ["completed", "completed"]
+    assert starts.read_text() == "xxx"
+
+
+def test_engine_with_a_kernel_that_does_not_start_completes_nothing(
+    desk: Desk, tmp_path: Path, install_kernel: Callable[[str, str], None]
+) -> None:
+    install_kernel("broken", "raise SystemExit(1)")
     out = tmp_path / "out.ipynb"
     report = rerun(desk.notebook("broken", "1", "2"), out, kernel="broken")
     assert statuses(out) == ["pending", "pending"]
