@@ -140,7 +140,8 @@ class Checker(Samples):
             if isinstance(term, SubjectOf) and attr != "consents":
                 self._unknown(attr, f"`resource.subject` has no `{attr}`", {"consents": None})
             elif isinstance(term, Const) and term.type == "entity":
-                found = (*found, *self._of_entity(_kind(term), attr))
+                if self._looks_into(term, *attribute_places(attr)):
+                    found = (*found, *self._of_entity(_kind(term), attr))
             elif not isinstance(term, SubjectOf):
                 self.note(f"`.{attr}` on {WORDS[term.type]}", None, *attribute_places(attr))
         return found
@@ -197,9 +198,24 @@ class Checker(Samples):
             self._of_variable(left["Var"], attr)
             return OPEN
         for _, term in self.value(left):
-            if isinstance(term, Const) and term.type == "entity":
+            if not isinstance(term, Const) or term.type != "entity":
+                continue
+            if self._looks_into(term, *attribute_places(attr)):
                 self._of_entity(_kind(term), attr)
         return OPEN
+
+    def _looks_into(self, term: Const, *places: tuple[str, ...]) -> bool:
+        """Return whether a request brings what an entity holds; note that it does not."""
+        kind, name = term.value
+        if kind == "Asset" and name is None:
+            return True
+        what = f'`{kind}::"{name}"`' if name is not None else f"another `{kind}`"
+        self.note(
+            f"a policy cannot look into {what}: no request brings what it holds",
+            "it can look into `principal`, `resource` and `resource.asset`",
+            *places,
+        )
+        return False
 
     def _known_column(self, name: str) -> bool:
         if name not in self.row.types:
@@ -214,6 +230,13 @@ class Checker(Samples):
         if name == "in":
             self._entities_in(body["left"])
             self._entities_in(body["right"])
+            if "Var" not in body["left"]:
+                for _, term in self.value(body["left"]):
+                    if isinstance(term, Const) and term.type == "entity":
+                        attr = body["left"].get(".", {}).get("attr", "")
+                        kind, name = term.value
+                        place = (attr,) if name is None else (kind, "::", quoted(name))
+                        self._looks_into(term, (*place, "in"))
             return OPEN
         return self._has_tag(body)
 
@@ -239,8 +262,11 @@ class Checker(Samples):
         """Return the key, the tags if the scene knows them, and what carries them."""
         carrier = self.scene.kind
         if body["left"] != {"Var": "resource"}:
-            kinds = {_kind(t) for _, t in self.value(body["left"]) if isinstance(t, Const)}
-            carrier = next(iter(kinds), "")
+            carriers = [t for _, t in self.value(body["left"]) if isinstance(t, Const)]
+            carrier = next((_kind(term) for term in carriers), "")
+            for term in carriers:
+                if term.type == "entity":
+                    self._looks_into(term, ("hasTag",), ("getTag",))
         key = body["right"].get("Value")
         if not isinstance(key, str):
             if any(self.columns(term) for _, term in self.value(body["right"])):

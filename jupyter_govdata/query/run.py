@@ -14,9 +14,11 @@ import duckdb
 import pyarrow as pa
 
 from jupyter_govdata.errors import (
+    AccessDeniedError,
     ColumnNotFoundError,
     GovDataError,
     NotVisibleError,
+    PurposeError,
     QueryError,
     StaleDecisionError,
 )
@@ -53,6 +55,9 @@ _FAILURES = (
     *(duckdb.Error, RuntimeError, GovDataError, UnreadableFilterError, StoppedError),
     *(OSError, pa.ArrowException),  # DuckDB's, out of its stream
 )
+
+_DECIDED = (AccessDeniedError, NotVisibleError, PurposeError, StaleDecisionError)
+"""Answers that are the same for whoever asks for the rows, so nobody asks twice."""
 
 
 class Run:
@@ -309,7 +314,7 @@ class Run:
         if reads.stopped:
             return False
         failure = error if isinstance(error, GovDataError) else reads.failure
-        if self._helped and not isinstance(failure, StaleDecisionError):
+        if self._helped and not isinstance(failure, _DECIDED):
             self._help = False  # whatever it was: DuckDB tells it better
             return True
         if failure is not None:

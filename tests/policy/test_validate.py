@@ -74,6 +74,25 @@ def test_condition_that_can_be_decided_passes(text: str) -> None:
         ),
         ('resource.hasTag("identifier")', 24, "tag `identifier` is not for assets"),
         (
+            'Asset::"trials.visits".owner == principal',
+            31,
+            'look into `Asset::"trials.visits"`: no request brings what it holds (hint: it can',
+        ),
+        ('Asset::"trials.visits" has owner', 35, "a policy cannot look into `Asset::"),
+        ('User::"ana".level > 1', 20, 'a policy cannot look into `User::"ana"`'),
+        ("resource.asset.owner.level > 1", 29, "a policy cannot look into another `User`"),
+        ('resource.asset.owner in Group::"ml"', 29, "a policy cannot look into another `User`"),
+        (
+            'Asset::"trials.visits".hasTag("modality")',
+            31,
+            "a policy cannot look into `Asset::",
+        ),
+        (
+            'resource.site == "a" && Asset::"trials.visits" in Namespace::"trials"',
+            55,
+            "a policy cannot look into `Asset::",
+        ),
+        (
             'context.purpose == "reserch"',
             27,
             "nobody declares the purpose `reserch` (hint: did you mean `research`?)",

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_govdata.errors import LimitError, QueryError
+from jupyter_govdata.errors import AccessDeniedError, LimitError, QueryError
 from jupyter_govdata.model.predicate import TRUE
+from jupyter_govdata.model.scan import FlatScan
 from jupyter_govdata.query.engine import QueryEngine
 from jupyter_govdata.query.handover import Handover
 from jupyter_govdata.query.tail import HEAD_ROWS
@@ -159,6 +160,24 @@ def test_refusal_is_the_gateways_own(trial: Trial) -> None:
     finally:
         lake.on_batch = None
     assert engine.run("SELECT id FROM trial.rows LIMIT 2").arrow().num_rows == 2
+
+
+@pytest.mark.parametrize("sql", ["SELECT id FROM trial.rows", "SELECT count(*) FROM trial.rows"])
+def test_denial_is_asked_for_once(trial: Trial, sql: str) -> None:
+    lake, engine = trial
+    asked: list[str] = []
+
+    def deny(scan: FlatScan) -> Exception:
+        asked.append(scan.asset)
+        return AccessDeniedError("refused: `select` on `trial.rows`: no policy permits it")
+
+    lake.on_open = deny
+    try:
+        with pytest.raises(AccessDeniedError, match="no policy"):
+            engine.run(sql)
+    finally:
+        lake.on_open = None
+    assert asked == ["trial.rows"]
 
 
 def test_unknown_column_is_placed_in_the_text(trial: Trial) -> None:
