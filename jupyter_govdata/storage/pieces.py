@@ -22,8 +22,7 @@ class Piece:
         file: The file.
         start: First row, 0-based.
         stop: Row after the last.
-        groups: The row groups that hold these rows, and no others unless some are `skipped`;
-            None means the whole file.
+        groups: The row groups that hold exactly these rows; None means the whole file.
     """
 
     file: DataFile
@@ -35,11 +34,6 @@ class Piece:
     def whole(self) -> bool:
         """True if these are all rows of the file."""
         return self.groups is None
-
-    def skipped(self, rows: int, groups: int) -> Piece:
-        """Return the piece without its first rows, of a file that has so many row groups."""
-        held = tuple(range(groups)) if self.groups is None else self.groups
-        return Piece(self.file, self.start + rows, self.stop, held)
 
 
 def pieces(

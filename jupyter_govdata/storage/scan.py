@@ -5,7 +5,6 @@ Runs in the gateway. Trusts the plan and the decision, nothing of the request.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,10 +115,7 @@ def open_scan(
     stop = Stop(plan, "rows" if summary is None else "summaries", memory_limit, threads)
     with storage_errors(plan.asset):
         chosen = pieces(plan.files, part, lambda f: footer(f.path, filesystem).groups)
-    looked_at = predicate == TRUE and part[0] == 0
-    job = _Job(
-        plan, schema, chosen, shape, masker, out, consents, stop, filesystem, unmasked, looked_at
-    )
+    job = _Job(plan, schema, chosen, shape, masker, out, consents, stop, filesystem, unmasked)
     fitting = _fitting(plan, batch_rows)
     if summary is None:
         return ScanReader(plan.asset, out, job.rows(limit, fitting), stop)
@@ -152,8 +148,6 @@ class _Job:
     stop: Stop
     filesystem: pa.fs.FileSystem | None
     unmasked: Mapping[str, str]
-    looked_at: bool
-    """Somebody may look at its first rows only: the user picks none."""
 
     def rows(self, limit: int | None, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
         """Yield the batches of the part."""
@@ -236,39 +230,32 @@ class _Job:
     def _raw(self, limit: int | None, batch_rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows that pass `early`, with the columns of `shape.raw`."""
         if self._direct():
-            for _, kept in self._raw_direct(self.chosen, batch_rows):
-                yield kept
+            yield from self._raw_direct(batch_rows)
             return
         side = SideTables(self.consents)
-        rest = self.chosen
-        if limit is None and sum(p.stop - p.start for p in rest) > LARGE_ROWS:
-            # DuckDB gives no row before its buffer is full, and whoever looks at the first page
-            # should not wait for that: the first row group is read alone.
-            lead, rest = led(rest, lambda f: footer(f.path).groups)
-            if self.looked_at and not lead.file.has_deletes:
-                with contextlib.closing(self._raw_direct([lead], LEAD_ROWS)) as batches:
-                    read, kept = next(batches)
-                yield kept
-                lead = lead.skipped(read, len(footer(lead.file.path).groups))
-            yield from self._statement([lead], min(batch_rows, LEAD_ROWS), side)
-        if rest:
-            yield from self._statement(rest, min(batch_rows, BATCH_ROWS), side, limit)
+        connection = self.stop.connection
+        for chosen, most in self._runs(limit):
+            sql = self._select(chosen, self.shape.raw, side)
+            if limit is not None:
+                sql += f" LIMIT {int(limit)}"
+            side.register(connection)
+            yield from connection.execute(sql).to_arrow_reader(min(batch_rows, most))
         self.stop.clean = not side.tables
 
-    def _statement(
-        self, chosen: Sequence[Piece], batch_rows: int, side: SideTables, limit: int | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield what one statement of DuckDB's reads."""
-        sql = self._select(chosen, self.shape.raw, side)
-        if limit is not None:
-            sql += f" LIMIT {int(limit)}"
-        side.register(self.stop.connection)
-        yield from self.stop.connection.execute(sql).to_arrow_reader(batch_rows)
+    def _runs(self, limit: int | None) -> Iterator[tuple[list[Piece], int]]:
+        """Yield what is read by one statement each, and how many rows a batch of it has at most.
 
-    def _raw_direct(
-        self, chosen: Sequence[Piece], batch_rows: int
-    ) -> Generator[tuple[int, pa.RecordBatch], None, None]:
-        """Yield how many live rows were read, and those of them that pass `early`."""
+        A large scan reads its first row group alone: DuckDB gives no row before its buffer is
+        full, and whoever looks at the first page should not wait for that.
+        """
+        rest = self.chosen
+        if limit is None and sum(p.stop - p.start for p in rest) > LARGE_ROWS:
+            lead, rest = led(rest, lambda f: footer(f.path).groups)
+            yield [lead], LEAD_ROWS
+        if rest:
+            yield rest, BATCH_ROWS
+
+    def _raw_direct(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
         filtered = self.shape.early != TRUE
         needed = dict.fromkeys(self.shape.raw)
         if filtered:
@@ -278,15 +265,14 @@ class _Job:
         if filtered:
             early = LateFilter(self.shape.early, self.schema, self.stop.connection, self.consents)
         for batch in direct.batches(
-            chosen,
+            self.chosen,
             self._sources(names),
             asset=self.plan.asset,
             batch_rows=batch_rows,
             filesystem=self.filesystem,
         ):
             kept = batch if early is None else early.kept(names, batch)
-            shown = kept.select(range(len(self.shape.raw))) if self.shape.raw else kept
-            yield batch.num_rows, shown
+            yield kept.select(range(len(self.shape.raw))) if self.shape.raw else kept
 
     def _select(self, chosen: Sequence[Piece], names: Sequence[str], side: SideTables) -> str:
         """Return the SELECT of some columns of the rows of `chosen` that pass `early`."""
@@ -302,7 +288,7 @@ class _Job:
         if self.shape.early == TRUE and all(p.whole for p in self.chosen):
             return sum(p.file.live_rows for p in self.chosen)
         if self.filesystem is not None:
-            return sum(b.num_rows for _, b in self._raw_direct(self.chosen, BATCH_ROWS))
+            return sum(b.num_rows for b in self._raw_direct(BATCH_ROWS))
         side = SideTables(self.consents)
         sql = f"SELECT count(*) FROM ({self._select(self.chosen, (), side)})"
         connection = self.stop.connection

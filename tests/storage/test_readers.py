@@ -60,9 +60,8 @@ BEFORE = pa.schema(
 
 @pytest.fixture(autouse=True)
 def large_begins_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small files be read as large ones are: their first rows alone, then the row group."""
+    """Let small files be read as large ones are: their first row group alone."""
     monkeypatch.setattr(storage_scan, "LARGE_ROWS", 10)
-    monkeypatch.setattr(storage_scan, "LEAD_ROWS", 3)
 
 
 @pytest.fixture
