@@ -23,7 +23,6 @@ from jupyter_govdata.gateway.state import PolicyState
 from jupyter_govdata.gateway.texts import Cards as Found
 from jupyter_govdata.gateway.texts import Mask
 from jupyter_govdata.ledger import Ledger
-from jupyter_govdata.ledger.requests import MOST_OPEN
 from jupyter_govdata.model.browsing import Browse, CatalogPage, FacetCount, NamespaceCount
 from jupyter_govdata.model.view import Access, AssetSummary
 from jupyter_govdata.policy.overview import (
@@ -242,10 +241,7 @@ class Browsing:
         """Return what the principal has asked for; that is no part of the policy state."""
         if not look.purpose:
             return frozenset()
-        _, found = self._ledger.requests.find(
-            utc_now(), state="open", principal=look.principal, limit=MOST_OPEN
-        )
-        return frozenset(r.asset for r in found if r.purpose == look.purpose)
+        return self._ledger.requests.pending(look.principal, look.purpose, utc_now())
 
     def _summaries(
         self, look: _Look, numbers: Any, words: Sequence[str]

@@ -6,21 +6,22 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, and_, or_, select
 
 from jupyter_govdata.ledger.records import timestamp
 from jupyter_govdata.ledger.schema import requests
 from jupyter_govdata.model.request import AccessRequest, RequestState
 
 
-def in_state(state: RequestState, now: dt.datetime) -> ColumnElement[bool]:
-    """Return the condition that a row is in a state at a moment."""
+def in_state(state: RequestState, now: dt.datetime | BindParameter[str]) -> ColumnElement[bool]:
+    """Return the condition that a row is in a state at a moment, or at a bound `timestamp`."""
     t = requests.c
-    past = and_(t.until.is_not(None), t.until <= timestamp(now))
+    at = now if isinstance(now, BindParameter) else timestamp(now)
+    past = and_(t.until.is_not(None), t.until <= at)
     if state == "expired":
         return and_(t.state.in_(("open", "approved")), past)
     if state in ("open", "approved"):
-        return and_(t.state == state, or_(t.until.is_(None), t.until > timestamp(now)))
+        return and_(t.state == state, or_(t.until.is_(None), t.until > at))
     return t.state == state
 
 

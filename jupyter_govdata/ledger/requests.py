@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
 
 from jupyter_govdata.errors import CatalogError, LimitError, StaleDecisionError
 from jupyter_govdata.ledger.audit import append_in
@@ -34,6 +34,12 @@ _VERBS: Mapping[Outcome, str] = {
     "refused": "refuse_request",
     "withdrawn": "withdraw_request",
 }
+# Asked at every keystroke of a search: written once, for to write it takes longer than to run it.
+_PENDING = select(requests.c.asset).where(
+    requests.c.principal == bindparam("principal"),
+    requests.c.purpose == bindparam("purpose"),
+    in_state("open", bindparam("now")),
+)
 
 
 class Requests:
@@ -116,6 +122,12 @@ class Requests:
                 select(requests).where(*wanted).order_by(*order).offset(offset).limit(limit)
             )
             return int(total or 0), tuple(request_of(row._mapping, now) for row in rows)
+
+    def pending(self, principal: str, purpose: str, now: dt.datetime) -> frozenset[str]:
+        """Return the names of the assets for which a principal has an open request."""
+        asked = {"principal": principal, "purpose": purpose, "now": timestamp(now)}
+        with self._store.read() as conn:
+            return frozenset(conn.execute(_PENDING, asked).scalars())
 
     def assets(self) -> tuple[str, ...]:
         """Return the names of the assets that anybody ever asked for."""
