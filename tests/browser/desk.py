@@ -189,10 +189,16 @@ class Desk:
 
     def browse(self) -> None:
         """Open JupyterLab and the catalog, and wait for the first rows."""
+        self.begin()
+        self.catalog()
+
+    def begin(self) -> None:
+        """Open JupyterLab and the catalog, whatever it shows."""
         self.page.goto(self.lab.address("lab") + "&reset")
         self.page.wait_for_function("() => window.jupyterapp", timeout=2 * MINUTE)
         self.page.evaluate("() => window.jupyterapp.restored.then(() => null)")
-        self.catalog()
+        self.command("govdata:open-catalog")
+        self.panel.wait_for()
 
     def tidy(self) -> None:
         """Put the catalog and the main area back to how they are found at first."""

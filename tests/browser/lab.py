@@ -61,11 +61,13 @@ class Lab:
         folder: Where its files and settings go.
         environment: What is set for it and its kernels.
         app: `lab`, or `notebook` for Notebook 7.
+        enabled: The server extension is switched on.
     """
 
     folder: Path
     environment: dict[str, str]
     app: str = "lab"
+    enabled: bool = True
     port: int = field(default_factory=free_port)
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     process: subprocess.Popen[bytes] | None = None
@@ -104,6 +106,7 @@ class Lab:
             f"--ServerApp.root_dir={self.root}",
             "--LabApp.expose_app_in_browser=True",
             "--JupyterNotebookApp.expose_app_in_browser=True",
+            f"--ServerApp.jpserver_extensions=jupyter_govdata={self.enabled}",
         ]
         self.process = subprocess.Popen(
             command,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -31,6 +33,10 @@ KEYSTROKE = """async ([text, wanted]) => {
   }
   return performance.now() - start;
 }"""
+
+
+def who(lake: Path) -> dict[str, str]:
+    return {"GOVDATA_LAKE": str(lake), "GOVDATA_USER": "ana"}
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +85,30 @@ def test_gateway_that_stops_is_told_and_its_return_is_noticed(ana: Desk, team: T
     expect(ana.panel.get_by_role("alert")).to_have_count(0, timeout=2 * MINUTE)
     ana.find.fill("types")
     expect(ana.tree.get_by_role("treeitem")).to_have_count(2)
+
+
+def test_gateway_that_is_still_starting_is_waited_for(tmp_path: Path, browser: Browser) -> None:
+    lake = build(tmp_path)
+    with (lake / "run" / "start.lock").open("w") as somebody, Lab(tmp_path, who(lake)) as lab:
+        fcntl.flock(somebody, fcntl.LOCK_EX)  # another kernel is starting it
+        with desk(browser, lab) as ana:
+            ana.begin()
+            expect(ana.panel).to_contain_text("The gateway is starting")
+            ana.pictures("catalog-starting")
+            assert ana.violations("#jp-govdata-catalog") == []
+            fcntl.flock(somebody, fcntl.LOCK_UN)
+            expect(ana.row("trials.types")).to_be_visible(timeout=MINUTE)
+
+
+def test_server_without_the_extension_says_how_to_switch_it_on(
+    tmp_path: Path, browser: Browser, team: Team
+) -> None:
+    with Lab(tmp_path, who(team.lake), enabled=False) as lab, desk(browser, lab) as ana:
+        ana.begin()
+        told = ana.panel.get_by_role("alert").first
+        expect(told).to_contain_text("jupyter server extension enable jupyter_govdata")
+        ana.pictures("catalog-absent")
+        assert ana.violations("#jp-govdata-catalog") == []
 
 
 def test_narrow_panel_cuts_no_word(ana: Desk) -> None:

@@ -145,6 +145,6 @@ def test_notebook_7_shows_stamps_and_the_panel(
             "() => [...window.jupyterapp.shell.currentWidget.model.cells].some("
             "c => c.sharedModel.getSource().includes('FROM trials.patients\\nLIMIT 20'))"
         )
-        desk.picture("catalog-seven")
+        desk.pictures("catalog-seven")
         # UPSTREAM: Notebook 7.6 fails so in its own settings, without this extension, too.
         desk.errors[:] = [e for e in desk.errors if "reading 'schema'" not in e.message]
