@@ -199,6 +199,25 @@ def test_files_are_shown_as_small_pictures_where_they_are_pictures(ana: Desk) ->
     assert ana.violations(*PARTS) == []
 
 
+def test_refused_request_tells_why_and_may_be_asked_again(ana: Desk, steward: Session) -> None:
+    card = ana.show("trials.asked")
+    card.get_by_role("button", name="Request access").click()
+    dialog = ana.page.get_by_role("dialog")
+    dialog.get_by_label("Why you need it").fill("margins")
+    dialog.get_by_role("button", name="Send request").click()
+    expect(card.get_by_role("button", name="Requested")).to_be_disabled()
+    (asked,) = steward.requests("inbox", state="open").requests
+    steward.refuse(asked.id, reason="name the protocol <b>first</b>")
+    expect(card.get_by_role("button", name="Request access")).to_be_enabled()
+    ana.pictures("catalog-refused")
+    ana.panel.get_by_role("tab", name="Requests").click()
+    mine = ana.panel.get_by_role("region", name="My requests")
+    expect(mine).to_contain_text("name the protocol <b>first</b>")
+    expect(mine).to_contain_text("refused")
+    ana.pictures("catalog-request-refused")
+    assert ana.violations(*PARTS) == []
+
+
 def test_request_is_approved_by_another_person_and_the_query_works(
     ana: Desk, browser: Browser, labs: dict[str, Lab]
 ) -> None:
