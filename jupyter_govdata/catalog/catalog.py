@@ -37,7 +37,12 @@ from jupyter_govdata.catalog.planning import plan as planned
 from jupyter_govdata.catalog.types import split_doc
 from jupyter_govdata.catalog.versions import Step, Version, described, history, resolve, versions
 from jupyter_govdata.catalog.writing import Limits
-from jupyter_govdata.errors import CatalogError, ColumnNotFoundError, ConfigError
+from jupyter_govdata.errors import (
+    CatalogError,
+    ColumnNotFoundError,
+    ConfigError,
+    SnapshotNotFoundError,
+)
 from jupyter_govdata.model.asset import NAME_PART, Asset, Column, Snapshot, asset_name
 from jupyter_govdata.model.plan import Plan
 from jupyter_govdata.model.predicate import TRUE, Predicate, columns_of
@@ -284,6 +289,17 @@ class Catalog:
         snapshot = None if snapshot_id is None else table.snapshot_by_id(snapshot_id)
         assert snapshot is not None
         return described(table, snapshot)
+
+    def parent(self, name: str, snapshot_id: int) -> int:
+        """Return the id of the snapshot that another one was committed on; 0 without data.
+
+        Raises:
+            SnapshotNotFoundError: There is no such snapshot.
+        """
+        snapshot = self._table(name).snapshot_by_id(snapshot_id)
+        if snapshot is None:
+            raise SnapshotNotFoundError(f"`{name}` has no snapshot `{snapshot_id}`")
+        return snapshot.parent_snapshot_id or 0
 
     def rename_column(
         self, name: str, old: str, new: str, provenance: Mapping[str, str] | None = None

@@ -9,6 +9,7 @@ a start after a crash catches up.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from jupyter_govdata.catalog import Catalog
-from jupyter_govdata.errors import CatalogError
+from jupyter_govdata.errors import CatalogError, StaleDecisionError
 from jupyter_govdata.ledger import Ledger
 from jupyter_govdata.model.asset import Asset
 from jupyter_govdata.model.predicate import TRUE
@@ -94,9 +95,19 @@ class Registers:
                 "source": source,
             }
             table = pa.table({f.name: pa.array([row.get(f.name)]).cast(f.type) for f in schema})
-            self._catalog.write(
+            made = self._catalog.write(
                 name, table, mode="append", provenance={"loaded_by": by}, evolve=False
             )
+            # The whole register is read again only if more has happened than this one row.
+            if set(CONSENT_COLUMNS) <= set(schema.names):
+                before = self._catalog.parent(name, made.snapshot_id)
+                with contextlib.suppress(StaleDecisionError):
+                    return self._ledger.add_consents(
+                        [_consent_row(told) for told in table.to_pylist()],
+                        by=by,
+                        source=(name, made.snapshot_id),
+                        after=(name, before),
+                    )
         self.sync(name)
         return self._ledger.epoch()
 

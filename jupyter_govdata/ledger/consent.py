@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from jupyter_govdata.errors import CatalogError, ProtocolError
+from jupyter_govdata.errors import CatalogError, ProtocolError, StaleDecisionError
 from jupyter_govdata.ledger.consenting import MORE, NOBODY, ONE, Consenting, load, patched
 from jupyter_govdata.ledger.records import timestamp, utc_now
 from jupyter_govdata.ledger.schema import aliases, consents, registers
@@ -157,6 +157,38 @@ def replace_consents_in(
     conn: Connection, rows: Iterable[ConsentRow], source: tuple[str, int] | None
 ) -> str:
     """Replace the mirrored consents, keep those set here; return one line on what was stored."""
+    stored, odd = _stored(rows)
+    grew = _add(conn, stored)
+    _mirror(conn, "consent", source)
+    return (MORE if grew else "") + _summary("consent", source, len(stored), odd)
+
+
+def add_consents_in(
+    conn: Connection, rows: Iterable[ConsentRow], source: tuple[str, int], after: tuple[str, int]
+) -> str:
+    """Add what one snapshot of the register has more than another; return one line on it.
+
+    Raises:
+        StaleDecisionError: The mirror does not hold that other snapshot, or something that is as
+            late as these rows: then only the whole register says what is the latest now.
+    """
+    held = conn.execute(
+        select(registers.c.asset, registers.c.snapshot_id).where(registers.c.kind == "consent")
+    ).one_or_none()
+    if held is None or tuple(held) != after:
+        raise StaleDecisionError("the consent register was mirrored meanwhile")
+    stored, odd = _stored(rows)
+    # SECURITY: after a clock was set back, what was said before would count as said later.
+    latest = conn.execute(select(func.max(consents.c.recorded_at))).scalar()
+    if latest is not None and any(row["recorded_at"] <= latest for row in stored):
+        raise StaleDecisionError("the consent register holds what is dated later")
+    _insert_all(conn, consents, stored)
+    _mirror(conn, "consent", source)
+    return MORE + _summary("consent", source, len(stored), odd)
+
+
+def _stored(rows: Iterable[ConsentRow]) -> tuple[list[dict[str, str]], dict[str, int]]:
+    """Return the rows of a register as they are kept, and how many were odd."""
     now = utc_now()
     stored: list[dict[str, str]] = []
     early = unusable = 0
@@ -182,10 +214,7 @@ def replace_consents_in(
                 "origin": "register",
             }
         )
-    grew = _add(conn, stored)
-    _mirror(conn, "consent", source)
-    odd = {"dated in the future": early, "unusable": unusable}
-    return (MORE if grew else "") + _summary("consent", source, len(stored), odd)
+    return stored, {"dated in the future": early, "unusable": unusable}
 
 
 def _add(conn: Connection, stored: list[dict[str, str]]) -> bool:

@@ -160,6 +160,33 @@ class Ledger:
             consents=True,
         )
 
+    def add_consents(
+        self,
+        rows: Iterable[ConsentRow],
+        *,
+        by: str,
+        source: tuple[str, int],
+        after: tuple[str, int],
+    ) -> int:
+        """Add the rows that one snapshot of a register has more than the one before it.
+
+        Args:
+            rows: As for `replace_consents`.
+            by: Principal id.
+            source: Asset and snapshot that holds them.
+            after: Asset and snapshot that the ledger mirrors now.
+
+        Raises:
+            StaleDecisionError: It mirrors another one, or holds what is as late; nothing was
+                changed.
+        """
+        return self._governance.change(
+            "add_consents",
+            by,
+            lambda conn: consent.add_consents_in(conn, rows, source, after),
+            consents=True,
+        )
+
     def set_consent(
         self, domain: str, id_value: str, purpose: str, status: str, by: str, source: str
     ) -> int:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jupyter_govdata.errors import CatalogError, ProtocolError
+from jupyter_govdata.errors import CatalogError, ProtocolError, StaleDecisionError
 from jupyter_govdata.ledger import Ledger
 
 T0 = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -53,6 +53,39 @@ def test_consent_without_alias_belongs_to_the_id_itself(ledger: Ledger) -> None:
     ledger.replace_consents([given_on("d|x|1", 0), given_on("nobody", 0)])
     assert ledger.consenting_pairs("research") == {("d", "x|1")}
     assert ledger.person_of("d", "x|1") == "d|x|1"
+
+
+def test_added_rows_mean_what_the_whole_register_would(ledger: Ledger) -> None:
+    first = [given_on("d|1", 1), given_on("d|2", 1), withdrawn_on("d|3", 1)]
+    more = [withdrawn_on("d|1", 2), given_on("d|3", 2), ("d|4", "research", "odd", day(2), "")]
+    ledger.replace_consents(first, source=("r", 1))
+    before = ledger.epoch()
+    assert ledger.add_consents(more, by="dina", source=("r", 2), after=("r", 1)) == before + 1
+    assert ledger.register_source("consent") == ("r", 2)
+    added = ledger.consenting_pairs("research")
+    ledger.replace_consents([*first, *more], source=("r", 2))
+    assert ledger.consenting_pairs("research") == added == {("d", "2"), ("d", "3")}
+
+
+@pytest.mark.parametrize("held", [None, ("r", 2), ("s", 1)])
+def test_rows_are_not_added_to_another_snapshot(
+    ledger: Ledger, held: tuple[str, int] | None
+) -> None:
+    ledger.replace_consents([given_on("d|1", 1)], source=held)
+    before = ledger.epoch()
+    with pytest.raises(StaleDecisionError):
+        ledger.add_consents([withdrawn_on("d|1", 2)], by="dina", source=("r", 3), after=("r", 1))
+    assert (ledger.epoch(), ledger.register_source("consent")) == (before, held)
+    assert ledger.consenting("d", "research") == {"1"}
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_row_that_is_not_the_latest_is_not_added(ledger: Ledger, n: int) -> None:
+    """The clock may have been set back, and what was said last must count."""
+    ledger.replace_consents([given_on("d|1", 1)], source=("r", 1))
+    with pytest.raises(StaleDecisionError):
+        ledger.add_consents([withdrawn_on("d|1", n)], by="dina", source=("r", 2), after=("r", 1))
+    assert ledger.register_source("consent") == ("r", 1)
 
 
 @pytest.mark.parametrize("order", [1, -1])
