@@ -37,12 +37,7 @@ from jupyter_govdata.catalog.planning import plan as planned
 from jupyter_govdata.catalog.types import split_doc
 from jupyter_govdata.catalog.versions import Step, Version, described, history, resolve, versions
 from jupyter_govdata.catalog.writing import Limits
-from jupyter_govdata.errors import (
-    CatalogError,
-    ColumnNotFoundError,
-    ConfigError,
-    SnapshotNotFoundError,
-)
+from jupyter_govdata.errors import CatalogError, ColumnNotFoundError, ConfigError
 from jupyter_govdata.model.asset import NAME_PART, Asset, Column, Snapshot, asset_name
 from jupyter_govdata.model.plan import Plan
 from jupyter_govdata.model.predicate import TRUE, Predicate, columns_of
@@ -290,16 +285,10 @@ class Catalog:
         assert snapshot is not None
         return described(table, snapshot)
 
-    def parent(self, name: str, snapshot_id: int) -> int:
-        """Return the id of the snapshot that another one was committed on; 0 without data.
-
-        Raises:
-            SnapshotNotFoundError: There is no such snapshot.
-        """
+    def parent(self, name: str, snapshot_id: int) -> int | None:
+        """Return the snapshot that another one was committed on, None if either is not there."""
         snapshot = self._table(name).snapshot_by_id(snapshot_id)
-        if snapshot is None:
-            raise SnapshotNotFoundError(f"`{name}` has no snapshot `{snapshot_id}`")
-        return snapshot.parent_snapshot_id or 0
+        return None if snapshot is None else snapshot.parent_snapshot_id
 
     def rename_column(
         self, name: str, old: str, new: str, provenance: Mapping[str, str] | None = None

@@ -99,8 +99,8 @@ class Registers:
                 name, table, mode="append", provenance={"loaded_by": by}, evolve=False
             )
             # The whole register is read again only if more has happened than this one row.
-            if set(CONSENT_COLUMNS) <= set(schema.names):
-                before = self._catalog.parent(name, made.snapshot_id)
+            before = self._catalog.parent(name, made.snapshot_id)
+            if before is not None and set(CONSENT_COLUMNS) <= set(schema.names):
                 with contextlib.suppress(StaleDecisionError):
                     return self._ledger.add_consents(
                         [_consent_row(told) for told in table.to_pylist()],
